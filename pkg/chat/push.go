@@ -22,6 +22,8 @@ type Push struct {
 	Recipients []UserID
 	// ExceptDevice is left out: the device whose own request this is (it is answered on its connection).
 	ExceptDevice DeviceID
+	// Channel: a message of a channel; it goes to every connected member, Recipients is empty and there is no inbox event.
+	Channel bool
 	// OnlyDevice, when set, is the single device concerned (control pushes).
 	OnlyDevice DeviceID
 	// Event is the inbox event of a durable push, with its id; zero id when a recipient has no row for it.

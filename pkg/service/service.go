@@ -2,7 +2,9 @@ package service
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/murre-chat/murre/pkg/admit"
@@ -46,3 +48,63 @@ type Options struct {
 	Log    *slog.Logger
 	Now    func() time.Time // default time.Now
 }
+
+// Service is the set of use cases. Its methods are safe for concurrent use.
+type Service struct {
+	store    store.Store
+	clock    Clock
+	router   Router
+	admit    admit.Admission
+	log      *slog.Logger
+	now      func() time.Time
+	inflight inflight
+	receipts *receipts
+}
+
+// New makes a Service; nothing runs before Run.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Service{
+		store: o.Store, clock: o.Clock, router: o.Router, admit: o.Admit, log: o.Log, now: o.Now,
+		receipts: newReceipts(),
+	}
+}
+
+// MessageHorizon returns an id such that no message of this process with a smaller or equal one is still being stored.
+func (s *Service) MessageHorizon() chat.MessageID { return s.inflight.horizon() }
+
+// Run does the service's background work until ctx ends: receipts (and what other files of this package start here).
+func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.runReceipts(ctx) })
+	wg.Wait()
+	return nil
+}
+
+// member returns a conversation's membership and the row of an active member. A stranger gets FORBIDDEN, whether the
+// conversation exists or not.
+func (s *Service) member(ctx context.Context, user chat.UserID, conv chat.ConversationID) (*chat.Membership, chat.Member, error) {
+	m, err := s.membership(ctx, conv)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, chat.Member{}, notMember()
+	}
+	if err != nil {
+		return nil, chat.Member{}, chat.Unavailable("read a membership", err)
+	}
+	me, ok := m.Find(user)
+	if m.Conversation.Kind == chat.Channel {
+		me, err = s.store.Members.Member(ctx, conv, user)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, chat.Member{}, chat.Unavailable("read a member", err)
+		}
+		ok = err == nil
+	}
+	if !ok || !me.Active() {
+		return nil, chat.Member{}, notMember()
+	}
+	return m, me, nil
+}
+
+func notMember() error { return chat.Forbidden("you are not a member of this conversation") }

@@ -1,0 +1,318 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/store"
+)
+
+const (
+	// receiptDelay is how long receipts gather before they are written and pushed.
+	receiptDelay = 100 * time.Millisecond
+	// maxReceipts is how many live statuses gather at most; beyond it they are dropped (a client finds them in /receipts).
+	maxReceipts = 50_000
+	// maxStatusIDs is how many message ids one status push names at most.
+	maxStatusIDs = 500
+)
+
+// receipts gathers delivered and read marks and writes and pushes them together.
+type receipts struct {
+	kick chan struct{}
+
+	mu        sync.Mutex
+	delivered map[deliveredKey][]chat.MessageID // live statuses, pushed only
+	marks     map[markKey]store.Mark            // to be stored
+	reads     map[markKey]readMark              // to be pushed once stored
+}
+
+type deliveredKey struct {
+	sender, by chat.UserID
+	conv       chat.ConversationID
+}
+
+type markKey struct {
+	conv chat.ConversationID
+	user chat.UserID
+}
+
+type readMark struct {
+	from, to   chat.MessageID
+	at         int64
+	device     chat.DeviceID
+	membership *chat.Membership
+}
+
+func newReceipts() *receipts {
+	return &receipts{
+		kick:      make(chan struct{}, 1),
+		delivered: make(map[deliveredKey][]chat.MessageID),
+		marks:     make(map[markKey]store.Mark),
+		reads:     make(map[markKey]readMark),
+	}
+}
+
+// Delivered says that a device of by has acked messages of sender. It is best effort and only shown live; what is
+// stored follows the verified cursor (MarkDelivered).
+func (s *Service) Delivered(by, sender chat.UserID, conv chat.ConversationID, m chat.MessageID) {
+	if by == sender {
+		return
+	}
+	r := s.receipts
+	k := deliveredKey{sender: sender, by: by, conv: conv}
+	r.mu.Lock()
+	ids := r.delivered[k]
+	if len(ids) < maxStatusIDs && (ids != nil || len(r.delivered) < maxReceipts) {
+		if n := len(ids); n == 0 || ids[n-1] != m {
+			r.delivered[k] = append(ids, m)
+		}
+	}
+	r.mu.Unlock()
+	r.wake()
+}
+
+// MarkDelivered stores that everything up to an id reached a device of a user. The caller's cursor proves it.
+func (s *Service) MarkDelivered(user chat.UserID, conv chat.ConversationID, upTo chat.MessageID) {
+	s.receipts.mark(store.Mark{Conversation: conv, User: user, DeliveredTo: upTo})
+	s.receipts.wake()
+}
+
+// Read says that the caller has read a conversation up to a message. The id is clamped to what exists and what the
+// caller may see. It is stored, then pushed, within receiptDelay.
+func (s *Service) Read(ctx context.Context, c Caller, conv chat.ConversationID, upTo chat.MessageID) error {
+	if upTo <= 0 {
+		return chat.Invalid("upToMessageId", "is missing or malformed")
+	}
+	m, me, err := s.member(ctx, c.User, conv)
+	if err != nil {
+		return err
+	}
+	newest, err := s.store.Messages.History(ctx, store.History{
+		Conversation: conv, Kind: m.Conversation.Kind, After: me.JoinedID, Before: upTo + 1, Newest: true, Limit: 1,
+	})
+	if err != nil {
+		return chat.Unavailable("clamp a read mark", err)
+	}
+	if len(newest) == 0 {
+		return nil
+	}
+	to := newest[0].ID
+	s.merge(to)
+	before, err := s.store.Watermarks.Get(ctx, conv, c.User)
+	if err != nil {
+		return chat.Unavailable("read a watermark", err)
+	}
+	if to <= before.ReadTo {
+		return nil
+	}
+	r := s.receipts
+	k := markKey{conv: conv, user: c.User}
+	r.mark(store.Mark{Conversation: conv, User: c.User, ReadTo: to})
+	r.mu.Lock()
+	if old, ok := r.reads[k]; !ok || old.to < to {
+		from := before.ReadTo
+		if ok {
+			from = min(from, old.from)
+		}
+		r.reads[k] = readMark{from: from, to: to, at: s.now().UnixMilli(), device: c.Device, membership: m}
+	}
+	r.mu.Unlock()
+	r.wake()
+	return nil
+}
+
+func (r *receipts) mark(m store.Mark) {
+	k := markKey{conv: m.Conversation, user: m.User}
+	r.mu.Lock()
+	old, ok := r.marks[k]
+	if ok {
+		m.DeliveredTo = max(m.DeliveredTo, old.DeliveredTo)
+		m.ReadTo = max(m.ReadTo, old.ReadTo)
+	}
+	r.marks[k] = m
+	r.mu.Unlock()
+}
+
+func (r *receipts) wake() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// runReceipts flushes what gathers until ctx ends, and once more then.
+func (s *Service) runReceipts(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), AckDeadline)
+			defer cancel()
+			s.flushReceipts(flush)
+			return
+		case <-s.receipts.kick:
+		}
+		t := time.NewTimer(receiptDelay)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+		s.flushReceipts(context.WithoutCancel(ctx))
+	}
+}
+
+func (s *Service) flushReceipts(ctx context.Context) {
+	r := s.receipts
+	r.mu.Lock()
+	delivered, marks, reads := r.delivered, r.marks, r.reads
+	r.delivered = make(map[deliveredKey][]chat.MessageID, len(delivered))
+	r.marks = make(map[markKey]store.Mark, len(marks))
+	r.reads = make(map[markKey]readMark, len(reads))
+	r.mu.Unlock()
+	now := s.now().UnixMilli()
+	for k, ids := range delivered {
+		s.router.Push(ctx, &chat.Push{Kind: chat.PushStatus, Recipients: []chat.UserID{k.sender}, Status: &chat.StatusChange{
+			Conversation: k.conv, User: k.by, Status: chat.Delivered, Messages: ids, At: now,
+		}})
+	}
+	if len(marks) == 0 {
+		return
+	}
+	list := make([]store.Mark, 0, len(marks))
+	for _, m := range marks {
+		list = append(list, m)
+	}
+	ctx, cancel := context.WithTimeout(ctx, AckDeadline)
+	defer cancel()
+	if err := s.store.Watermarks.Put(ctx, list); err != nil {
+		s.log.Warn("store receipts, will try again", "marks", len(list), "error", err)
+		s.keepReceipts(list, reads)
+		return
+	}
+	for k, rd := range reads {
+		s.pushRead(ctx, k, rd)
+	}
+}
+
+// keepReceipts puts back what could not be written, as far as there is room; newer marks win.
+func (s *Service) keepReceipts(marks []store.Mark, reads map[markKey]readMark) {
+	r := s.receipts
+	for _, m := range marks {
+		r.mu.Lock()
+		room := len(r.marks) < maxReceipts
+		r.mu.Unlock()
+		if room {
+			r.mark(m)
+		}
+	}
+	r.mu.Lock()
+	for k, rd := range reads {
+		if cur, ok := r.reads[k]; ok {
+			cur.from = min(cur.from, rd.from)
+			r.reads[k] = cur
+		} else if len(r.reads) < maxReceipts {
+			r.reads[k] = rd
+		}
+	}
+	r.mu.Unlock()
+	r.wake()
+}
+
+// pushRead tells those who wrote what was read, and the reader's other devices.
+func (s *Service) pushRead(ctx context.Context, k markKey, rd readMark) {
+	p := &chat.Push{Kind: chat.PushStatus, ExceptDevice: rd.device, Status: &chat.StatusChange{
+		Conversation: k.conv, User: k.user, Status: chat.Read, Messages: []chat.MessageID{rd.to}, At: rd.at,
+	}}
+	p.Recipients = append(p.Recipients, k.user)
+	switch rd.membership.Conversation.Kind {
+	case chat.Direct:
+		for _, m := range rd.membership.Members {
+			if m.User != k.user {
+				p.Recipients = append(p.Recipients, m.User)
+			}
+		}
+	case chat.Group:
+		p.Recipients = append(p.Recipients, s.sendersBetween(ctx, k, rd)...)
+	}
+	s.router.Push(ctx, p)
+}
+
+// sendersBetween returns the members who wrote what was just read; all active ones when that is more than a page.
+func (s *Service) sendersBetween(ctx context.Context, k markKey, rd readMark) []chat.UserID {
+	page, err := s.store.Messages.History(ctx, store.History{
+		Conversation: k.conv, Kind: chat.Group, After: rd.from, Before: rd.to + 1, Newest: true, Limit: chat.MaxHistory,
+	})
+	seen := make(map[chat.UserID]bool)
+	if err == nil && len(page) < chat.MaxHistory {
+		for i := range page {
+			seen[page[i].Sender] = true
+		}
+	}
+	var out []chat.UserID
+	for _, m := range rd.membership.Members {
+		if m.User != k.user && m.Active() && (len(page) == chat.MaxHistory || err != nil || seen[m.User]) {
+			out = append(out, m.User)
+		}
+	}
+	return out
+}
+
+// Receipts returns the watermarks of a conversation's active members; since leaves out those neither of whose marks lies beyond it.
+func (s *Service) Receipts(ctx context.Context, c Caller, conv chat.ConversationID, since chat.MessageID) ([]chat.Receipt, error) {
+	m, _, err := s.member(ctx, c.User, conv)
+	if err != nil {
+		return nil, err
+	}
+	if m.Conversation.Kind == chat.Channel {
+		return nil, chat.Invalid("conversationId", "a channel has no receipts by member")
+	}
+	all, err := s.store.Watermarks.List(ctx, conv, chat.UserID{}, 4*chat.MaxGroupMembers)
+	if err != nil {
+		return nil, chat.Unavailable("read receipts", err)
+	}
+	out := all[:0]
+	for _, r := range all {
+		if mem, ok := m.Find(r.User); ok && mem.Active() && (r.DeliveredTo > since || r.ReadTo > since) {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// MessageReceipts returns the watermarks of every member, but the sender, whose interval holds a message of the conversation.
+func (s *Service) MessageReceipts(ctx context.Context, c Caller, conv chat.ConversationID, msg chat.MessageID) ([]chat.Receipt, error) {
+	m, me, err := s.member(ctx, c.User, conv)
+	if err != nil {
+		return nil, err
+	}
+	row, err := s.store.Messages.Message(ctx, store.Ref{Conversation: conv, Kind: m.Conversation.Kind, Message: msg})
+	if errors.Is(err, store.ErrNotFound) || (err == nil && !me.Holds(msg)) {
+		return nil, chat.NotFound("no such message")
+	}
+	if err != nil {
+		return nil, chat.Unavailable("read a message", err)
+	}
+	if m.Conversation.Kind == chat.Channel {
+		return nil, chat.Invalid("conversationId", "a channel has no receipts by member")
+	}
+	marks, err := s.store.Watermarks.List(ctx, conv, chat.UserID{}, 4*chat.MaxGroupMembers)
+	if err != nil {
+		return nil, chat.Unavailable("read receipts", err)
+	}
+	by := make(map[chat.UserID]chat.Receipt, len(marks))
+	for _, r := range marks {
+		by[r.User] = r
+	}
+	var out []chat.Receipt
+	for _, mem := range m.Members {
+		if mem.User != row.Sender && mem.Active() && mem.Holds(msg) {
+			r := by[mem.User]
+			r.User = mem.User
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
