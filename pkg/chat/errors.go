@@ -43,6 +43,16 @@ var codes = [...]struct {
 // String returns the protocol's name.
 func (c Code) String() string { return codes[c].name }
 
+// ParseCode reads the protocol's name.
+func ParseCode(s string) (Code, bool) {
+	for i := 1; i < len(codes); i++ {
+		if codes[i].name == s {
+			return Code(i), true
+		}
+	}
+	return 0, false
+}
+
 // HTTPStatus returns the status of a REST answer with this code.
 func (c Code) HTTPStatus() int { return codes[c].http }
 

@@ -12,7 +12,8 @@ import (
 // see About). It keeps nothing of data.
 func Decode(data []byte, f *ClientFrame) *chat.Error {
 	f.reset()
-	var e envelope
+	r := reader{data: data}
+	e := &r.e
 	if !utf8.Valid(data) || !e.scan(data) {
 		return &chat.Error{Code: chat.CodeInvalidJSON, Message: "the frame is not valid JSON"}
 	}
@@ -47,7 +48,6 @@ func Decode(data []byte, f *ClientFrame) *chat.Error {
 	case e.payload.kind != kObject:
 		return chat.Invalid("payload", "must be an object")
 	}
-	r := reader{data: data, e: &e}
 	switch f.Type {
 	case TypeMessage:
 		r.message(&f.Message)
@@ -77,7 +77,7 @@ func Decode(data []byte, f *ClientFrame) *chat.Error {
 // are there for the error's answer whatever else is wrong.
 type reader struct {
 	data []byte
-	e    *envelope
+	e    envelope // in here, not behind a pointer: it then stays on the stack
 	err  *chat.Error
 }
 

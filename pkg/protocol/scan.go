@@ -35,6 +35,9 @@ const (
 	fAt
 	fMedia
 	fReactions
+	fMessages
+	fEvents
+	fMore
 	fields
 	fNone = fields
 )
@@ -44,7 +47,7 @@ var fieldNames = [fields]string{
 	"payload.replyToId", "payload.resend", "payload.isTyping", "payload.messageId", "payload.messageIds", "payload.eventIds",
 	"payload.eventId", "payload.upToMessageId", "payload.emoji", "payload.userIds", "payload.id", "payload.senderId",
 	"payload.createdAt", "payload.editedAt", "payload.deleted", "payload.status", "payload.userId", "payload.at",
-	"payload.media", "payload.reactions",
+	"payload.media", "payload.reactions", "payload.messages", "payload.events", "payload.more",
 }
 
 func fieldOf(key []byte) field {
@@ -99,6 +102,12 @@ func fieldOf(key []byte) field {
 		return fMedia
 	case "reactions":
 		return fReactions
+	case "messages":
+		return fMessages
+	case "events":
+		return fEvents
+	case "more":
+		return fMore
 	}
 	return fNone
 }
