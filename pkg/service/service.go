@@ -59,6 +59,8 @@ type Service struct {
 	now      func() time.Time
 	inflight inflight
 	receipts *receipts
+	caches   *caches
+	heads    *heads
 }
 
 // New makes a Service; nothing runs before Run.
@@ -68,7 +70,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		store: o.Store, clock: o.Clock, router: o.Router, admit: o.Admit, log: o.Log, now: o.Now,
-		receipts: newReceipts(),
+		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(),
 	}
 }
 
@@ -79,6 +81,8 @@ func (s *Service) MessageHorizon() chat.MessageID { return s.inflight.horizon() 
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.runReceipts(ctx) })
+	wg.Go(func() { s.runChanges(ctx) })
+	wg.Go(func() { s.runHeads(ctx) })
 	wg.Wait()
 	return nil
 }
