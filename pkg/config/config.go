@@ -36,11 +36,10 @@ type Config struct {
 	VerifyIdle     time.Duration // the same for idle connected users
 
 	// Accounts.
-	Registration  string        // open or closed
-	SessionTTL    time.Duration // of a sign-in; slides
-	JWTSecretFile string        // HS256
-	JWTPublicKey  string        // EdDSA or RS256, PEM file
-	JWTJWKS       string        // URL
+	Registration  string // open or closed
+	JWTSecretFile string // HS256
+	JWTPublicKey  string // EdDSA or RS256, PEM file
+	JWTJWKS       string // URL
 	JWTIssuer     string
 	JWTAudience   string
 
@@ -77,7 +76,6 @@ func Default() *Config {
 		VerifyInterval:   30 * time.Second,
 		VerifyIdle:       30 * time.Minute,
 		Registration:     "open",
-		SessionTTL:       30 * 24 * time.Hour,
 		Rates:            DefaultRates(),
 		MaxMedia:         100 << 20,
 		Store:            "embedded",
@@ -118,7 +116,6 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 	fs.DurationVar(&c.VerifyIdle, "verify-idle", c.VerifyIdle, "re-read the log of idle connected users this often")
 
 	fs.StringVar(&c.Registration, "registration", c.Registration, "open: anyone may register; closed: only murre user add")
-	fs.DurationVar(&c.SessionTTL, "session-ttl", c.SessionTTL, "life of a sign-in after its last use")
 	fs.StringVar(&c.JWTSecretFile, "jwt-secret-file", c.JWTSecretFile, "accept HS256 tokens signed with this file's content")
 	fs.StringVar(&c.JWTPublicKey, "jwt-public-key", c.JWTPublicKey, "accept EdDSA or RS256 tokens of this PEM public key")
 	fs.StringVar(&c.JWTJWKS, "jwt-jwks", c.JWTJWKS, "accept tokens signed by the keys at this URL")

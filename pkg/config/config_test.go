@@ -19,7 +19,7 @@ var other = map[string]string{
 	"trusted-proxies": "10.0.0.0/8,fd00::/8", "allowed-origins": "https://a.example,https://b.example", "demo": "true",
 	"drain-timeout": "7s", "transport": "goroutine", "loops": "3", "max-connections": "1000", "max-message": "64KiB",
 	"max-fragments": "4", "max-control-rate": "20", "outbound-queue": "1MiB", "handshake-timeout": "2s", "heartbeat": "20s",
-	"verify-interval": "10s", "verify-idle": "1h0m0s", "registration": "closed", "session-ttl": "24h0m0s",
+	"verify-interval": "10s", "verify-idle": "1h0m0s", "registration": "closed",
 	"jwt-secret-file": "secret", "jwt-public-key": "key.pem", "jwt-jwks": "https://id.example/keys", "jwt-issuer": "us",
 	"jwt-audience": "them", "rate": "message=7/2m", "max-media": "1GiB", "store": "cql://h1", "store-cache": "128MiB",
 	"store-memory": "16MiB", "memory-limit": "2GiB", "gogc": "50", "log-level": "debug", "log-format": "json",

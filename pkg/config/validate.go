@@ -86,7 +86,6 @@ func (c *Config) Validate() error {
 	within("verify-idle", c.VerifyIdle, c.VerifyInterval, 24*time.Hour)
 
 	oneOf("registration", c.Registration, "open", "closed")
-	within("session-ttl", c.SessionTTL, time.Minute, 3650*24*time.Hour)
 	var keys []string
 	for _, k := range []struct{ option, value string }{
 		{"jwt-secret-file", c.JWTSecretFile}, {"jwt-public-key", c.JWTPublicKey}, {"jwt-jwks", c.JWTJWKS},
