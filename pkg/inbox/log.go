@@ -1,0 +1,256 @@
+package inbox
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/store"
+)
+
+// Limits of one device.
+const (
+	// MaxInflight is how many pushed events may be unacked; one more and the device is behind.
+	MaxInflight = 512
+	// maxAcked is how many events may be acked beyond the cursor before the device counts as behind.
+	maxAcked = 4096
+	// maxSavedAcks is how many of them are stored.
+	maxSavedAcks = 512
+	// maxChannels is how many channels of one user are followed live.
+	maxChannels = 1000
+	// staleAfter is how long a push may stay unacked before its connection is asked for a sign of life.
+	staleAfter = 10 * time.Second
+	// maxBatchBytes bounds the text of one batch.
+	maxBatchBytes = 64 << 10
+	// joinWindow is how long after a join senders with an older membership may have left out the new member.
+	joinWindow = 6 * time.Second
+)
+
+// Sink is a device's connection. Its methods don't block; false means that the connection takes no more now.
+type Sink interface {
+	// Batch sends pending events; the device acks them before it gets the next.
+	Batch(b Batch) bool
+	// Push sends one event live.
+	Push(p *chat.Push) bool
+	// Synced says that everything before a moment (Unix ms) was delivered.
+	Synced(upTo int64)
+	// Gap says that the log no longer holds what the device missed, and that reading goes on from an event.
+	Gap(from chat.EventID)
+	// Stale says that nothing was acked for staleAfter although something is out. It is repeated until an ack comes.
+	Stale()
+}
+
+// Batch is a stretch of pending events in log order, at most chat.MaxBatch.
+type Batch struct {
+	Items []chat.Push // each with Event, and what it shows
+	Last  chat.EventID
+	More  bool
+}
+
+// Receipts is told what reached a device.
+type Receipts interface {
+	// Delivered: one message was acked, shown live to its sender.
+	Delivered(by, sender chat.UserID, conv chat.ConversationID, m chat.MessageID)
+	// MarkDelivered: everything up to a message was delivered; to be stored.
+	MarkDelivered(user chat.UserID, conv chat.ConversationID, upTo chat.MessageID)
+}
+
+// Conversations reads memberships and fills what a message row refers to.
+type Conversations interface {
+	Membership(ctx context.Context, conv chat.ConversationID) (*chat.Membership, error)
+	Hydrate(ctx context.Context, msgs []chat.Message) error
+	// MessageHorizon: no message with an id up to it will still appear.
+	MessageHorizon() chat.MessageID
+}
+
+// Options configure a Log. Store, Receipts, Conversations and Logger are required.
+type Options struct {
+	Store         store.Store
+	Receipts      Receipts
+	Conversations Conversations
+	Logger        *slog.Logger
+	// FirstVerify is how soon after activity begins a device's log is read again; VerifyInterval how often while it lasts;
+	// VerifyIdle how often for a device without any.
+	FirstVerify    time.Duration // default 50 ms
+	VerifyInterval time.Duration // default 1 s
+	VerifyIdle     time.Duration // default 30 min
+	// Workers bounds the devices that read at once. Default 64.
+	Workers int
+	Now     func() time.Time
+}
+
+// Log serves all devices of a gateway.
+type Log struct {
+	o    Options
+	sem  chan struct{}
+	wake chan struct{}
+	wg   sync.WaitGroup
+
+	mu     sync.Mutex
+	ctx    context.Context // ends with Run; nil before
+	busy   dueHeap
+	idle   deviceList
+	closed bool
+
+	stats Stats
+}
+
+// Stats count since the start.
+type Stats struct {
+	Batches, BatchItems, VerifyReads, Missed, Gaps, CursorWrites, AckWrites, Behind atomic.Int64
+}
+
+// New makes a Log; Run starts it.
+func New(o Options) *Log {
+	if o.FirstVerify == 0 {
+		o.FirstVerify = 50 * time.Millisecond
+	}
+	if o.VerifyInterval == 0 {
+		o.VerifyInterval = time.Second
+	}
+	if o.VerifyIdle == 0 {
+		o.VerifyIdle = 30 * time.Minute
+	}
+	if o.Workers == 0 {
+		o.Workers = 64
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Log{o: o, sem: make(chan struct{}, o.Workers), wake: make(chan struct{}, 1)}
+}
+
+// Stats returns the counters.
+func (l *Log) Stats() *Stats { return &l.stats }
+
+// Run schedules verify reads until ctx ends, then waits for the reads under way.
+func (l *Log) Run(ctx context.Context) error {
+	l.mu.Lock()
+	l.ctx = ctx
+	l.mu.Unlock()
+	t := time.NewTimer(time.Hour)
+	defer t.Stop()
+	for {
+		next := l.runDue()
+		t.Reset(next)
+		select {
+		case <-ctx.Done():
+			l.mu.Lock()
+			l.closed = true
+			l.mu.Unlock()
+			l.wg.Wait()
+			return nil
+		case <-l.wake:
+		case <-t.C:
+		}
+	}
+}
+
+// runDue starts what is due and returns how long nothing else is.
+func (l *Log) runDue() time.Duration {
+	for {
+		now := l.o.Now().UnixMilli()
+		l.mu.Lock()
+		var d *Device
+		next := time.Hour
+		if len(l.busy) > 0 {
+			if top := l.busy[0]; top.due <= now {
+				d = top
+				l.unscheduleLocked(d)
+			} else {
+				next = time.Duration(top.due-now) * time.Millisecond
+			}
+		}
+		if d == nil && l.idle.head != nil {
+			if top := l.idle.head; top.due <= now {
+				d = top
+				l.unscheduleLocked(d)
+			} else {
+				next = min(next, time.Duration(top.due-now)*time.Millisecond)
+			}
+		}
+		l.mu.Unlock()
+		if d == nil {
+			return next
+		}
+		l.start(d)
+	}
+}
+
+// start runs a device's next step on a goroutine of its own, as soon as there is a worker's place.
+func (l *Log) start(d *Device) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	ctx := l.ctx
+	l.wg.Add(1)
+	l.mu.Unlock()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	go func() {
+		defer l.wg.Done()
+		l.sem <- struct{}{}
+		defer func() { <-l.sem }()
+		d.step(ctx)
+	}()
+}
+
+// ReadAll schedules a verify read of every device, spread over a time, after the bus may have lost something.
+func (l *Log) ReadAll(spread time.Duration) {
+	now := l.o.Now().UnixMilli()
+	l.mu.Lock()
+	var all []*Device
+	for d := l.idle.head; d != nil; d = d.next {
+		all = append(all, d)
+	}
+	for i, d := range all {
+		l.unscheduleLocked(d)
+		l.busyAtLocked(d, now+int64(i)*spread.Milliseconds()/int64(len(all)))
+	}
+	l.mu.Unlock()
+	l.kick()
+}
+
+func (l *Log) kick() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// scheduleBusy puts a device's next step at a moment (Unix ms), unless an earlier one is planned already.
+func (l *Log) scheduleBusy(d *Device, at int64) {
+	l.mu.Lock()
+	if d.where == inBusy && d.due <= at || l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.unscheduleLocked(d)
+	l.busyAtLocked(d, at)
+	first := l.busy[0] == d
+	l.mu.Unlock()
+	if first {
+		l.kick()
+	}
+}
+
+func (l *Log) scheduleIdle(d *Device) {
+	l.mu.Lock()
+	l.unscheduleLocked(d)
+	d.due = l.o.Now().Add(l.o.VerifyIdle).UnixMilli()
+	l.idle.push(d)
+	d.where = inIdle
+	l.mu.Unlock()
+}
+
+func (l *Log) unschedule(d *Device) {
+	l.mu.Lock()
+	l.unscheduleLocked(d)
+	l.mu.Unlock()
+}

@@ -1,0 +1,239 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/store"
+)
+
+// page is a stretch of a stream that was read: what of it must be shown, and how far the read reaches.
+type page struct {
+	items  []chat.Push
+	readTo chat.EventID
+	proof  chat.MessageID
+	more   bool
+}
+
+// read reads a stream from where it was last read to and returns at most limit events that the device hasn't.
+func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
+	p := page{proof: d.log.o.Conversations.MessageHorizon()}
+	var events []chat.Event
+	var rows map[chat.MessageID]*chat.Message // of a channel, where the row is the event
+	var horizon chat.EventID
+	d.mu.Lock()
+	from := s.readTo
+	skip := len(s.acked) + len(s.flight)
+	d.mu.Unlock()
+	p.readTo = from
+	n := limit + min(skip, pageSlack)
+	if s.conv.IsZero() {
+		lp, err := d.log.o.Store.Inbox.Read(ctx, d.user, from, min(n, 1000))
+		if err != nil {
+			return p, fmt.Errorf("read the log: %w", err)
+		}
+		events, horizon, p.more = lp.Events, lp.Horizon, lp.More
+	} else {
+		msgs, err := d.channelPage(ctx, s.conv, chat.MessageID(from), n)
+		if err != nil {
+			return p, err
+		}
+		horizon, p.more = chat.EventID(p.proof), len(msgs) == n
+		rows = make(map[chat.MessageID]*chat.Message, len(msgs))
+		for i := range msgs {
+			m := &msgs[i]
+			rows[m.ID] = m
+			events = append(events, chat.Event{ID: chat.EventID(m.ID), Kind: chat.EventMessage, Conversation: s.conv, Message: m.ID, Actor: m.Sender})
+		}
+	}
+	var want []chat.Event
+	d.mu.Lock()
+	end := len(events)
+	for i, e := range events {
+		if j, ok := s.isAcked(e.ID); ok {
+			if e.Kind == chat.EventMessage {
+				s.acked[j].message, s.acked[j].conv = e.Message, e.Conversation
+			}
+			continue
+		}
+		if s.inFlight(e.ID) {
+			continue
+		}
+		if len(want) == limit {
+			end, p.more = i, true
+			break
+		}
+		want = append(want, e)
+	}
+	d.mu.Unlock()
+	last := horizon
+	if p.more && end > 0 {
+		last = min(horizon, events[end-1].ID)
+	}
+	items, stop, err := d.log.show(ctx, d.user, want, rows, horizon)
+	if err != nil {
+		return p, err
+	}
+	if stop != 0 { // an event whose message isn't visible yet
+		last, p.more = min(last, stop-1), false
+	}
+	p.items = items
+	p.readTo = max(from, last)
+	return p, nil
+}
+
+// channelPage reads the messages of a channel the user is a member of.
+func (d *Device) channelPage(ctx context.Context, conv chat.ConversationID, after chat.MessageID, n int) ([]chat.Message, error) {
+	me, err := d.log.o.Store.Members.Member(ctx, conv, d.user)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && !me.Active()) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a channel's member: %w", err)
+	}
+	msgs, err := d.log.o.Store.Messages.History(ctx, store.History{Conversation: conv, Kind: chat.Channel, After: max(after, me.JoinedID), Limit: n})
+	if err != nil {
+		return nil, fmt.Errorf("read a channel: %w", err)
+	}
+	return msgs, d.log.o.Conversations.Hydrate(ctx, msgs)
+}
+
+// show turns events into what a user may see of them; those they may not, and those that show nothing any more, are left
+// out. When a message row is missing that may still appear, stop is the id of its event, and nothing from there on is shown.
+func (l *Log) show(ctx context.Context, user chat.UserID, events []chat.Event, rows map[chat.MessageID]*chat.Message, horizon chat.EventID) (items []chat.Push, stop chat.EventID, err error) {
+	if len(events) == 0 {
+		return nil, 0, nil
+	}
+	members := make(map[chat.ConversationID]*chat.Membership)
+	if rows == nil {
+		if rows, err = l.rows(ctx, events, members); err != nil {
+			return nil, 0, err
+		}
+	}
+	items = make([]chat.Push, 0, len(events))
+	for _, e := range events {
+		m := members[e.Conversation]
+		if m != nil {
+			me, ok := m.Find(user)
+			if e.Kind == chat.EventConversation {
+				if e.Subject != user && (!ok || !me.Active() || e.Message <= me.JoinedID) {
+					continue
+				}
+				items = append(items, changePush(m, e))
+				continue
+			}
+			if !ok || !me.Active() || !me.Holds(e.Message) {
+				continue
+			}
+		}
+		row := rows[e.Message]
+		if row == nil {
+			if e.ID > horizon {
+				return items, e.ID, nil
+			}
+			continue // dead: its message was never acked
+		}
+		if p, ok := messagePush(e, row); ok {
+			items = append(items, p)
+		}
+	}
+	return items, 0, nil
+}
+
+// rows reads the messages of events, and their conversations' memberships into members.
+func (l *Log) rows(ctx context.Context, events []chat.Event, members map[chat.ConversationID]*chat.Membership) (map[chat.MessageID]*chat.Message, error) {
+	rows := make(map[chat.MessageID]*chat.Message, len(events))
+	refs := make([]store.Ref, 0, len(events))
+	var reacted []store.Ref
+	for _, e := range events {
+		m, ok := members[e.Conversation]
+		if !ok {
+			var err error
+			m, err = l.o.Conversations.Membership(ctx, e.Conversation)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return nil, fmt.Errorf("read a membership: %w", err)
+			}
+			if err != nil {
+				m = &chat.Membership{}
+			}
+			members[e.Conversation] = m
+		}
+		if e.Kind == chat.EventConversation || m.Conversation.ID.IsZero() {
+			continue
+		}
+		ref := store.Ref{Conversation: e.Conversation, Kind: m.Conversation.Kind, Message: e.Message}
+		if _, ok := rows[e.Message]; !ok {
+			rows[e.Message] = nil
+			refs = append(refs, ref)
+		}
+		if e.Kind == chat.EventReaction {
+			reacted = append(reacted, ref)
+		}
+	}
+	var found []chat.Message
+	for len(refs) > 0 {
+		n := min(len(refs), 500)
+		part, err := l.o.Store.Messages.Batch(ctx, refs[:n])
+		if err != nil {
+			return nil, fmt.Errorf("read messages: %w", err)
+		}
+		found, refs = append(found, part...), refs[n:]
+	}
+	if err := l.o.Conversations.Hydrate(ctx, found); err != nil {
+		return nil, err
+	}
+	for i := range found {
+		rows[found[i].ID] = &found[i]
+	}
+	for _, ref := range reacted {
+		if rows[ref.Message] == nil {
+			continue
+		}
+		one, err := l.o.Store.Messages.History(ctx, store.History{Conversation: ref.Conversation, Kind: ref.Kind, After: ref.Message - 1, Before: ref.Message + 1, Limit: 1})
+		if err != nil {
+			return nil, fmt.Errorf("read reactions: %w", err)
+		}
+		if len(one) == 1 {
+			rows[ref.Message].Reactions = one[0].Reactions
+		}
+	}
+	return rows, nil
+}
+
+func changePush(m *chat.Membership, e chat.Event) chat.Push {
+	role := chat.Role(0)
+	if mem, ok := m.Find(e.Subject); ok {
+		role = mem.Role
+	}
+	return chat.Push{Kind: chat.PushConversation, Event: e, Conversation: &chat.ConversationChange{
+		Conversation: m.Conversation, Change: e.Change, Subject: e.Subject, Role: role, At: e.ID.Time().UnixMilli(),
+	}}
+}
+
+func messagePush(e chat.Event, row *chat.Message) (chat.Push, bool) {
+	p := chat.Push{Event: e, Message: row}
+	switch e.Kind {
+	case chat.EventMessage:
+		p.Kind = chat.PushMessage
+	case chat.EventEdit:
+		p.Kind = chat.PushEdit
+		return p, !row.Deleted
+	case chat.EventDelete:
+		p.Kind = chat.PushDelete
+	case chat.EventReaction:
+		p.Kind = chat.PushReaction
+		r := chat.Reaction{User: e.Actor}
+		for _, x := range row.Reactions {
+			if x.User == e.Actor {
+				r = x
+			}
+		}
+		p.Reaction = &r
+		return p, !row.Deleted
+	default:
+		return p, false
+	}
+	return p, true
+}
