@@ -47,6 +47,7 @@ var layers = []layer{
 	{"pkg/check", []string{"pkg/chat"}, "the checker judges histories; sharing code with the server would share its mistakes"},
 	{"pkg/config", []string{"pkg/chat", "pkg/admit"}, "options are plain values; app turns them into parts"},
 	{"pkg/observe", []string{"pkg/chat"}, "metrics know names and numbers; app connects them to what they measure"},
+	{"pkg/operate", join(ports, "pkg/chat"), "operators work on the ports; pkg/app picks the engines"},
 	{"pkg/archtest", nil, "the rules judge everything and use nothing"},
 }
 
