@@ -73,7 +73,7 @@ func Default() *Config {
 		OutboundQueue:    256 << 10,
 		HandshakeTimeout: 5 * time.Second,
 		Heartbeat:        55 * time.Second,
-		VerifyInterval:   30 * time.Second,
+		VerifyInterval:   time.Second,
 		VerifyIdle:       30 * time.Minute,
 		Registration:     "open",
 		Rates:            DefaultRates(),

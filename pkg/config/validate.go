@@ -82,7 +82,7 @@ func (c *Config) Validate() error {
 	size("outbound-queue", c.OutboundQueue, 16<<10, 1<<30)
 	within("handshake-timeout", c.HandshakeTimeout, 100*time.Millisecond, time.Minute)
 	within("heartbeat", c.Heartbeat, time.Second, time.Hour)
-	within("verify-interval", c.VerifyInterval, time.Second, time.Hour)
+	within("verify-interval", c.VerifyInterval, 100*time.Millisecond, time.Hour)
 	within("verify-idle", c.VerifyIdle, c.VerifyInterval, 24*time.Hour)
 
 	oneOf("registration", c.Registration, "open", "closed")
