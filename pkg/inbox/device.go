@@ -31,8 +31,10 @@ type Device struct {
 	stepping bool  // a step is running
 	again    bool  // another step is wanted after it
 	batch    bool  // a batch is out, unacked
+	gap      bool  // to be said at Start
 	synced   bool  // said since the last catch-up
 	verified int64 // when the log was last read (Unix ms)
+	progress int64 // when a push went out after none, or was acked (Unix ms)
 	main     stream
 	channels []*stream
 
