@@ -1,0 +1,284 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/gateway/wsconn"
+	"github.com/murre-chat/murre/pkg/inbox"
+	"github.com/murre-chat/murre/pkg/protocol"
+	"github.com/murre-chat/murre/pkg/service"
+	"github.com/murre-chat/murre/pkg/session"
+)
+
+const retrySoon = 2 * time.Second
+
+// conn is one device's connection. It implements wsconn.Peer and inbox.Sink.
+type conn struct {
+	g       *Gateway
+	ws      atomic.Pointer[wsconn.Conn]
+	user    chat.UserID
+	device  chat.DeviceID
+	session [32]byte
+	seq     int64
+	expires int64 // Unix milliseconds; 0: the sign-in slides
+	opening *opening
+	dev     inbox.Device
+	pinged  atomic.Int64 // when a sign of life was asked for, Unix ms; 0: it isn't
+
+	next     *conn // of the same user; guarded by the hub's shard
+	listed   bool
+	followed atomic.Bool
+
+	mu     sync.Mutex
+	work   *work // nil while idle
+	gone   bool
+	faults *faults
+}
+
+// opening is what an accepted connection starts with; dropped once it is open.
+type opening struct {
+	place   inbox.Place
+	back    chat.EventID
+	pending bool
+}
+
+// work is a connection's frames that wait to be handled, in order.
+type work struct {
+	queue  []*protocol.ClientFrame // nil entries: open the connection
+	head   int
+	paused bool
+	at     []time.Time
+}
+
+// faults counts malformed frames in a minute.
+type faults struct {
+	count int
+	since time.Time
+}
+
+var frames = sync.Pool{New: func() any { return new(protocol.ClientFrame) }}
+
+// Open implements wsconn.Peer.
+func (c *conn) Open(ws *wsconn.Conn) {
+	c.ws.Store(ws)
+	c.g.Stats.Connected.Add(1)
+	c.g.Stats.Connects.Add(1)
+	o := c.opening
+	w := protocol.Welcome{
+		User: c.user, Device: c.device, ServerTime: c.g.o.Now().UnixMilli(), Cursor: o.place.Device.AckedTo, Pending: o.pending,
+		Limits: c.g.o.Limits, Heartbeat: c.g.o.Heartbeat,
+	}
+	c.send(wsconn.TextFrame(protocol.AppendWelcome(nil, &w)))
+	c.enqueue(nil)
+}
+
+// Message implements wsconn.Peer: acks and pings are handled here and now, all else in order on a goroutine.
+func (c *conn) Message(ws *wsconn.Conn, payload []byte, binary bool) {
+	if binary {
+		c.g.Stats.Frames[0].Add(1)
+		c.fault(chat.Invalid("frame", "must be text"), chat.ClientMessageID{}, 0)
+		return
+	}
+	f := frames.Get().(*protocol.ClientFrame)
+	if err := protocol.Decode(payload, f); err != nil {
+		c.g.Stats.Frames[0].Add(1)
+		client, msg := f.About()
+		frames.Put(f)
+		c.fault(err, client, msg)
+		return
+	}
+	c.g.Stats.Frames[f.Type].Add(1)
+	switch f.Type {
+	case protocol.TypeAck:
+		if len(f.Ack.Messages) > 0 {
+			c.dev.AckMessages(f.Ack.Messages...)
+		}
+		if len(f.Ack.Events) > 0 {
+			c.dev.AckEvents(f.Ack.Events...)
+		}
+		if f.Ack.UpTo != 0 {
+			c.dev.AckBatch(f.Ack.UpTo)
+		}
+		frames.Put(f)
+	case protocol.TypePing:
+		frames.Put(f)
+		c.send(pong)
+	default:
+		c.enqueue(f)
+	}
+}
+
+var pong = wsconn.TextFrame(protocol.AppendPong(nil))
+
+// Pong implements wsconn.Peer.
+func (c *conn) Pong(*wsconn.Conn) { c.pinged.Store(0) }
+
+// Drained implements wsconn.Peer.
+func (c *conn) Drained(*wsconn.Conn) { c.dev.Drained() }
+
+// Closed implements wsconn.Peer.
+func (c *conn) Closed(_ *wsconn.Conn, _ uint16, _ error) {
+	opened := c.ws.Load() != nil
+	c.mu.Lock()
+	c.gone = true
+	c.mu.Unlock()
+	if !opened {
+		return
+	}
+	c.g.Stats.Connected.Add(-1)
+	c.g.wg.Add(1)
+	go func() {
+		defer c.g.wg.Done()
+		c.forget()
+	}()
+}
+
+// forget takes the connection out of hub, sessions and presence, and stores what its device acked.
+func (c *conn) forget() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.g.base()), commandTimeout)
+	defer cancel()
+	c.g.hub.leave(c)
+	if c.g.hub.remove(c) {
+		c.g.o.Presence.Disconnected(c.user, c.device)
+	}
+	if _, err := c.g.o.Sessions.Remove(ctx, c.entry()); err != nil {
+		c.g.o.Log.Debug("take a session out of the registry", "error", err)
+	}
+	if err := c.dev.Close(ctx); err != nil {
+		c.g.o.Log.Warn("store what a device acked", "user", c.user.String(), "device", c.device.String(), "error", err)
+	}
+}
+
+func (c *conn) entry() session.Entry {
+	return session.Entry{User: c.user, Device: c.device, Gateway: c.g.o.Self, Seq: c.seq}
+}
+
+func (c *conn) caller() service.Caller {
+	return service.Caller{User: c.user, Device: c.device, Session: c.session}
+}
+
+// open enters the connection everywhere, then starts its catch-up: registered first, read after, nothing is missed.
+func (c *conn) open(ctx context.Context) {
+	g, o := c.g, c.opening
+	c.opening = nil
+	if old := g.hub.add(c); old != nil {
+		g.Stats.Replaced.Add(1)
+		old.close(protocol.CloseReplaced)
+		if err := old.dev.Close(ctx); err != nil {
+			g.o.Log.Warn("store what a replaced device acked", "error", err)
+		}
+		if row, err := g.o.Store.Devices.Get(ctx, c.user, c.device); err == nil {
+			o.place = g.o.Inbox.Place(row, o.back)
+		}
+	} else {
+		g.o.Presence.Connected(c.user, c.device)
+	}
+	if _, err := g.o.Sessions.Register(ctx, c.entry()); err != nil {
+		g.o.Log.Debug("enter a session into the registry", "error", err)
+	}
+	g.o.Inbox.Open(&c.dev, o.place, c)
+	c.dev.Start()
+	c.followChannels(ctx)
+	c.mu.Lock()
+	gone := c.gone
+	c.mu.Unlock()
+	if gone { // it went while it came: Closed may have found it in none of these places
+		c.forget()
+	}
+}
+
+// followChannels subscribes the device to the channels its user is a member of.
+func (c *conn) followChannels(ctx context.Context) {
+	var after chat.ConversationID
+	found := false
+	for {
+		page, err := c.g.o.Store.Listing.Conversations(ctx, c.user, after, listPage)
+		if err != nil {
+			c.g.o.Log.Warn("read a user's channels", "user", c.user.String(), "error", err)
+			return
+		}
+		for _, l := range page {
+			after = l.Conversation
+			if l.Kind == chat.Channel && l.Listed {
+				c.follow(ctx, l.Conversation)
+				found = true
+			}
+		}
+		if len(page) < listPage {
+			break
+		}
+	}
+	if found {
+		c.dev.Start()
+	}
+}
+
+const listPage = 500
+
+func (c *conn) follow(ctx context.Context, ch chat.ConversationID) {
+	from, err := c.g.o.Store.Channels.ChannelCursor(ctx, c.user, c.device, ch)
+	if err == nil && from == 0 {
+		var me chat.Member
+		me, err = c.g.o.Store.Members.Member(ctx, ch, c.user)
+		from = me.JoinedID
+	}
+	if err != nil {
+		c.g.o.Log.Warn("read a channel's cursor", "user", c.user.String(), "channel", ch.String(), "error", err)
+		return
+	}
+	c.g.hub.follow(ch, c)
+	c.dev.Follow(ch, from)
+}
+
+// send queues a frame that belongs to no log. It reports whether the connection took it.
+func (c *conn) send(frame []byte) bool {
+	ws := c.ws.Load()
+	if ws == nil {
+		return false
+	}
+	err := ws.Send(frame)
+	if errors.Is(err, wsconn.ErrBehind) {
+		c.g.Stats.Behind.Add(1)
+	}
+	return err == nil
+}
+
+func (c *conn) close(code protocol.CloseCode) {
+	if ws := c.ws.Load(); ws != nil {
+		ws.Close(uint16(code), code.Reason())
+	}
+}
+
+// fault answers a malformed frame; too many of them in a minute close the connection.
+func (c *conn) fault(e *chat.Error, client chat.ClientMessageID, msg chat.MessageID) {
+	now := c.g.o.Now()
+	c.mu.Lock()
+	if c.faults == nil || now.Sub(c.faults.since) > time.Minute {
+		c.faults = &faults{since: now}
+	}
+	c.faults.count++
+	n := c.faults.count
+	c.mu.Unlock()
+	c.fail(e, client, msg)
+	if n >= protocol.MaxMalformedPerMinute {
+		c.close(protocol.ClosePolicy)
+	}
+}
+
+// fail sends an error frame. What is internal about it stays in the log.
+func (c *conn) fail(err error, client chat.ClientMessageID, msg chat.MessageID) {
+	c.g.Stats.Errors.Add(1)
+	var e *chat.Error
+	if !errors.As(err, &e) {
+		e = &chat.Error{Code: chat.CodeInternal, Message: "something went wrong on our side", Cause: err}
+	}
+	if e.Cause != nil {
+		c.g.o.Log.Warn("a frame failed", "user", c.user.String(), "code", e.Code.String(), "error", e.Cause)
+	}
+	c.send(wsconn.TextFrame(protocol.AppendError(nil, e, client, msg)))
+}

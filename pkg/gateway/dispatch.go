@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/gateway/wsconn"
+	"github.com/murre-chat/murre/pkg/protocol"
+	"github.com/murre-chat/murre/pkg/service"
+)
+
+var works = newWorks()
+
+// enqueue hands a frame (nil: the opening) to the connection's goroutine, which is started if there is none. When too
+// much waits, the socket isn't read any more until less does.
+func (c *conn) enqueue(f *protocol.ClientFrame) {
+	c.mu.Lock()
+	w := c.work
+	start := w == nil
+	if start {
+		w = works.get()
+		c.work = w
+	}
+	w.queue = append(w.queue, f)
+	w.at = append(w.at, time.Now())
+	if len(w.queue)-w.head >= maxQueued && !w.paused {
+		w.paused = true
+		if ws := c.ws.Load(); ws != nil {
+			ws.PauseReading()
+		}
+	}
+	c.mu.Unlock()
+	if start {
+		c.g.wg.Add(1)
+		go c.run()
+	}
+}
+
+// run handles what waits until nothing does.
+func (c *conn) run() {
+	defer c.g.wg.Done()
+	for {
+		c.mu.Lock()
+		w := c.work
+		if w.head == len(w.queue) {
+			c.work = nil
+			c.mu.Unlock()
+			works.put(w)
+			return
+		}
+		f, at := w.queue[w.head], w.at[w.head]
+		w.queue[w.head] = nil
+		w.head++
+		if w.paused && len(w.queue)-w.head <= maxQueued/4 {
+			w.paused = false
+			if ws := c.ws.Load(); ws != nil {
+				ws.ResumeReading()
+			}
+		}
+		if w.head == len(w.queue) {
+			w.queue, w.at, w.head = w.queue[:0], w.at[:0], 0
+		}
+		gone := c.gone
+		c.mu.Unlock()
+		// What was read before the connection went is still handled: its sender may count on it.
+		_ = gone
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.g.base()), commandTimeout)
+		if f == nil {
+			c.open(ctx)
+		} else {
+			c.handle(ctx, f, at)
+			frames.Put(f)
+		}
+		cancel()
+	}
+}
+
+// handle does what one frame asks.
+func (c *conn) handle(ctx context.Context, f *protocol.ClientFrame, at time.Time) {
+	var err error
+	s := c.g.o.Service
+	switch f.Type {
+	case protocol.TypeMessage:
+		err = c.handleSend(ctx, f, at)
+	case protocol.TypeTyping:
+		err = s.Typing(ctx, c.caller(), f.Typing.Conversation, f.Typing.On)
+	case protocol.TypeRead:
+		err = s.Read(ctx, c.caller(), f.Read.Conversation, f.Read.UpTo)
+	case protocol.TypeEdit:
+		var m chat.Message
+		var e chat.EventID
+		if m, e, err = s.Edit(ctx, c.caller(), f.Edit.Conversation, f.Edit.Message, f.Edit.Content); err == nil {
+			c.answer(&chat.Push{Kind: chat.PushEdit, Message: &m, Event: chat.Event{ID: e, Kind: chat.EventEdit, Conversation: m.Conversation, Message: m.ID}})
+		}
+	case protocol.TypeDelete:
+		var m chat.Message
+		var e chat.EventID
+		if m, e, err = s.Delete(ctx, c.caller(), f.Delete.Conversation, f.Delete.Message); err == nil {
+			c.answer(&chat.Push{Kind: chat.PushDelete, Message: &m, Event: chat.Event{ID: e, Kind: chat.EventDelete, Conversation: m.Conversation, Message: m.ID}})
+		}
+	case protocol.TypeReact:
+		var r chat.Reaction
+		var e chat.EventID
+		if r, e, err = s.React(ctx, c.caller(), f.React.Conversation, f.React.Message, f.React.Emoji); err == nil {
+			c.answer(&chat.Push{Kind: chat.PushReaction, Reaction: &r, Event: chat.Event{ID: e, Kind: chat.EventReaction, Conversation: f.React.Conversation, Message: f.React.Message, Actor: c.user}})
+		}
+	case protocol.TypePresence:
+		var states []chat.Presence
+		if states, err = s.Interest(ctx, c.caller(), f.Presence.Users); err == nil {
+			for i := range states {
+				c.send(wsconn.TextFrame(protocol.AppendPresence(nil, &states[i])))
+			}
+		}
+	}
+	if err != nil {
+		client, msg := f.About()
+		c.fail(err, client, msg)
+	}
+}
+
+func (c *conn) handleSend(ctx context.Context, f *protocol.ClientFrame, at time.Time) error {
+	m := &f.Message
+	res, err := c.g.o.Service.Send(ctx, c.caller(), service.SendRequest{
+		Conversation: m.Conversation, ClientMessage: m.ClientMessage, Content: m.Content, ContentType: m.ContentType,
+		Media: m.Media, ReplyTo: m.ReplyTo, Resend: m.Resend,
+	})
+	if err != nil {
+		return err
+	}
+	if res.Event != 0 {
+		// The sender has other devices, so its log holds the event, and this device's cursor must pass it as well.
+		c.dev.Offer(&chat.Push{Kind: chat.PushMessage, Message: &res.Message, Event: chat.Event{
+			ID: res.Event, Kind: chat.EventMessage, Conversation: res.Message.Conversation, Message: res.Message.ID, Actor: c.user,
+		}})
+	}
+	c.send(messageFrame(&res.Message, res.Event, chat.Sent))
+	if c.g.o.SendTime != nil {
+		c.g.o.SendTime.Observe(time.Since(at))
+	}
+	return nil
+}
+
+// answer shows the asking connection its own durable event.
+func (c *conn) answer(p *chat.Push) {
+	if p.Event.ID != 0 {
+		c.dev.Offer(p)
+	}
+	c.send(encode(p, 0))
+}

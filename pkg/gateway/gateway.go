@@ -1,0 +1,174 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/admit"
+	"github.com/murre-chat/murre/pkg/auth"
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/gateway/wsconn"
+	"github.com/murre-chat/murre/pkg/inbox"
+	"github.com/murre-chat/murre/pkg/protocol"
+	"github.com/murre-chat/murre/pkg/service"
+	"github.com/murre-chat/murre/pkg/session"
+	"github.com/murre-chat/murre/pkg/store"
+)
+
+const (
+	// maxQueued is how many frames of one connection wait to be handled before its socket isn't read any more.
+	maxQueued = 64
+	// commandTimeout bounds one frame's handling.
+	commandTimeout = 15 * time.Second
+	// expiryEvery is how often connections whose authentication has run out are looked for.
+	expiryEvery = 2 * time.Second
+)
+
+// Authenticator checks tokens.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (auth.Identity, error)
+}
+
+// Presence is told who is here.
+type Presence interface {
+	Connected(user chat.UserID, device chat.DeviceID)
+	Disconnected(user chat.UserID, device chat.DeviceID)
+}
+
+// Observer takes latencies.
+type Observer interface {
+	Observe(d time.Duration)
+}
+
+// Options of a Gateway. All are required but those with a default.
+type Options struct {
+	Self     session.GatewayID
+	Auth     Authenticator
+	Origins  func(origin, host string) bool // whether a browser page of origin may connect
+	Service  *service.Service
+	Inbox    *inbox.Log
+	Store    store.Store
+	Sessions session.Registry
+	Presence Presence
+	Admit    admit.Admission
+	Log      *slog.Logger
+
+	Limits    protocol.Limits // as told to clients
+	Heartbeat time.Duration   // as told to clients; default 55 s
+	SendTime  Observer        // from a message frame read to its ack queued; may be nil
+	Now       func() time.Time
+}
+
+// Gateway implements wsconn.Handler and router.Local.
+type Gateway struct {
+	o        Options
+	hub      hub
+	seq      atomic.Int64
+	draining atomic.Bool
+	ctx      atomic.Pointer[context.Context]
+	wg       sync.WaitGroup
+
+	Stats Stats
+}
+
+// Stats count since the start.
+type Stats struct {
+	Frames    [protocol.Types]atomic.Int64 // by client frame type; 0: malformed
+	Errors    atomic.Int64                 // error frames sent
+	Pushed    atomic.Int64                 // frames pushed to connections
+	Behind    atomic.Int64                 // pushes left to the log
+	Connected atomic.Int64                 // connections open now
+	Connects  atomic.Int64
+	Refused   atomic.Int64
+	Replaced  atomic.Int64
+	Encoded   atomic.Int64 // frames encoded for pushes
+}
+
+// New makes a Gateway; Run starts its timers.
+func New(o Options) *Gateway {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 55 * time.Second
+	}
+	g := &Gateway{o: o}
+	g.hub.init()
+	return g
+}
+
+// Run ends connections whose authentication runs out, until ctx ends; it then waits for what connections still do.
+func (g *Gateway) Run(ctx context.Context) error {
+	g.ctx.Store(&ctx)
+	t := time.NewTicker(expiryEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			g.wg.Wait()
+			return nil
+		case <-t.C:
+			now := g.o.Now().UnixMilli()
+			g.hub.each(func(c *conn) {
+				if c.expires != 0 && c.expires <= now {
+					c.close(protocol.CloseAuthExpired)
+				}
+			})
+		}
+	}
+}
+
+// base is the context that work of connections runs under.
+func (g *Gateway) base() context.Context {
+	if p := g.ctx.Load(); p != nil {
+		return *p
+	}
+	return context.Background()
+}
+
+// Draining reports whether Drain was called: new connections are refused.
+func (g *Gateway) Draining() bool { return g.draining.Load() }
+
+// Drain tells the clients, in waves over a time, to come back later, and closes their connections. It returns when all
+// are gone or ctx ends.
+func (g *Gateway) Drain(ctx context.Context, spread time.Duration) {
+	g.draining.Store(true)
+	var all []*conn
+	g.hub.each(func(c *conn) { all = append(all, c) })
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	const waves = 20
+	for w := range waves {
+		for _, c := range all[w*len(all)/waves : (w+1)*len(all)/waves] {
+			after := time.Second + time.Duration(rand.Int64N(int64(max(spread, time.Second))))
+			c.send(wsconn.TextFrame(protocol.AppendReconnect(nil, after)))
+			c.close(protocol.CloseDrain)
+		}
+		if len(all) == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(spread / waves):
+		}
+	}
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for g.Stats.Connected.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Reread implements router.Local: it looks into the logs of everyone connected, spread over a few seconds.
+func (g *Gateway) Reread(reason string) {
+	g.o.Log.Warn("reading the logs of all connected devices again", "reason", reason)
+	g.o.Inbox.ReadAll(5 * time.Second)
+}
