@@ -13,7 +13,7 @@ import (
 	"github.com/murre-chat/murre/pkg/session"
 )
 
-// publishTimeout bounds the look-up and the publishes of one push.
+// publishTimeout bounds the publishes of one push.
 const publishTimeout = 2 * time.Second
 
 // Local shows a push to the recipients who are connected to this gateway. It must not block.
@@ -60,13 +60,16 @@ func (r *Router) Push(ctx context.Context, p *chat.Push) {
 	if l := r.local.Load(); l != nil {
 		(*l).Deliver(p)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
-	defer cancel()
 	routes, err := r.o.Sessions.Routes(ctx, r.o.Self, p.Recipients)
 	if err != nil {
 		r.Failed.Add(1)
 		return
 	}
+	if len(routes) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+	defer cancel()
 	for _, to := range routes {
 		r.publish(ctx, to, p)
 	}
