@@ -1,0 +1,234 @@
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/store"
+)
+
+const (
+	// maxBatchBytes ends a group: a larger batch would only make its writers wait for each other.
+	maxBatchBytes = 2 << 20
+	maxGroup      = 4096
+)
+
+// op is one write on its way through the committer. Ops are pooled; one whose writer gave up is left to the collector.
+type op struct {
+	// One of the two is set: a message, or anything else.
+	isAppend bool
+	fn       func(*tx) error
+
+	append     store.Append // Recipients is a copy: the committer may read it after its writer has given up
+	recipients []chat.UserID
+	event      chat.EventID
+
+	reclaims bool // frees space: done on a full disk too
+	err      error
+	done     chan struct{}
+}
+
+var ops = sync.Pool{New: func() any { return &op{done: make(chan struct{}, 1)} }}
+
+func (o *op) release() {
+	o.isAppend, o.fn, o.reclaims, o.err, o.event = false, nil, false, nil, 0
+	o.append = store.Append{}
+	o.recipients = o.recipients[:0]
+	ops.Put(o)
+}
+
+// tx is what the committer's ops work on. An op reads first, takes event ids, and then writes: it must not fail after its
+// first write, nor read after it.
+type tx struct {
+	e       *engine
+	batch   *pebble.Batch
+	written bool // the current op has begun to write
+	applied bool // batches of this group were applied, unsynced
+	last    chat.EventID
+}
+
+// get reads a key as the committed and the earlier ops left it. The value is the caller's.
+func (t *tx) get(key []byte) ([]byte, error) {
+	if err := t.settle(); err != nil {
+		return nil, err
+	}
+	v, closer, err := t.e.pdb.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte(nil), v...)
+	return out, closer.Close()
+}
+
+// settle applies what earlier ops wrote, so that a read sees it.
+func (t *tx) settle() error {
+	if t.written {
+		return errors.New("pebblestore: read after write within one op")
+	}
+	if t.batch.Empty() {
+		return nil
+	}
+	t.applied = true
+	t.e.stats.bytes.Add(uint64(t.batch.Len()))
+	if err := t.e.pdb.Apply(t.batch, pebble.NoSync); err != nil {
+		return err
+	}
+	return t.renew()
+}
+
+func (t *tx) renew() error {
+	if err := t.batch.Close(); err != nil {
+		return err
+	}
+	t.batch = t.e.pdb.NewBatch()
+	return nil
+}
+
+// set, merge, del and delRange write. A batch in memory doesn't fail.
+func (t *tx) set(key, value []byte) {
+	t.written = true
+	_ = t.batch.Set(key, value, nil)
+}
+
+func (t *tx) merge(key, value []byte) {
+	t.written = true
+	_ = t.batch.Merge(key, value, nil)
+}
+
+func (t *tx) del(key []byte) {
+	t.written = true
+	_ = t.batch.Delete(key, nil)
+}
+
+func (t *tx) delRange(from, to []byte) {
+	t.written = true
+	_ = t.batch.DeleteRange(from, to, nil)
+}
+
+// nextEvent takes an event id; commit order is id order, as there is one committer.
+func (t *tx) nextEvent() (chat.EventID, error) {
+	next, err := t.e.clock.Next()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	t.last = chat.EventID(next)
+	return t.last, nil
+}
+
+// fanout writes an event to the logs of its recipients.
+func (t *tx) fanout(ev *chat.Event, event chat.EventID, recipients []chat.UserID) {
+	if len(recipients) == 0 {
+		return
+	}
+	t.written = true
+	var buf [1 + 3 + 16 + 8 + 16 + 16]byte
+	value := putEvent(buf[:0], ev)
+	day := dayOf(event)
+	for i := range recipients {
+		d := t.batch.SetDeferred(inboxKeyLen, len(value))
+		inboxKey(d.Key[:0], day, recipients[i], event)
+		copy(d.Value, value)
+		_ = d.Finish()
+	}
+	t.e.stats.inboxRows.Add(uint64(len(recipients)))
+}
+
+// run is the committer: it ends when the engine is stopped (after all that waited) or died.
+func (e *engine) run() {
+	defer close(e.done)
+	defer func() {
+		if r := recover(); r != nil {
+			err, ok := r.(error)
+			var bug runtime.Error
+			if !ok || errors.As(err, &bug) {
+				panic(r)
+			}
+			e.fail(err)
+		}
+	}()
+	var group []*op
+	for {
+		group = e.take(group[:0])
+		if len(group) == 0 {
+			select {
+			case <-e.wake:
+				continue
+			case <-e.dead:
+				return
+			case <-e.stop:
+				if group = e.take(group[:0]); len(group) == 0 {
+					return
+				}
+			}
+		}
+		for done := 0; done < len(group); {
+			n, err := e.commit(group[done:])
+			if err != nil {
+				e.fail(err)
+				return
+			}
+			done += n
+		}
+		clear(group)
+	}
+}
+
+// commit evaluates ops, in order, until the batch is large enough, makes them durable and visible, and answers them.
+// An error is the engine's end: nothing is answered then.
+func (e *engine) commit(group []*op) (n int, err error) {
+	began := time.Now()
+	t := &tx{e: e, batch: e.pdb.NewBatch()}
+	full := e.full()
+	for n < len(group) && n < maxGroup && t.batch.Len() < maxBatchBytes {
+		o := group[n]
+		n++
+		t.written = false
+		switch {
+		case full && !o.reclaims:
+			o.err = errDiskFull()
+		case o.isAppend:
+			o.event, o.err = t.appendMessage(&o.append)
+		default:
+			o.err = o.fn(t)
+		}
+		if t.written && o.err != nil {
+			return n, fmt.Errorf("op failed after its first write: %w", o.err)
+		}
+		if o.err != nil && e.isDead() {
+			return n, o.err
+		}
+	}
+	wrote := t.applied || !t.batch.Empty()
+	if wrote {
+		opts := pebble.Sync
+		if e.noSync {
+			opts = pebble.NoSync
+		}
+		size := t.batch.Len()
+		e.stats.bytes.Add(uint64(size))
+		if t.batch.Empty() {
+			err = e.pdb.LogData(nil, opts)
+		} else {
+			err = e.pdb.Apply(t.batch, opts)
+		}
+		if err != nil {
+			return n, err
+		}
+		e.publish(max(t.last, e.horizon()))
+		e.stats.commit(n, time.Since(began))
+		e.spent(size)
+	}
+	if err := t.batch.Close(); err != nil {
+		return n, err
+	}
+	for _, o := range group[:n] {
+		o.done <- struct{}{}
+	}
+	return n, nil
+}

@@ -1,0 +1,253 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/store"
+)
+
+// engine is one opened Pebble with its committer. It lives until the DB is closed or until it meets a fatal error: then
+// it is dead for ever, and the DB opens another.
+type engine struct {
+	pdb    *pebble.DB
+	fs     *fencedFS
+	clock  Clock
+	log    *slog.Logger
+	noSync bool
+	limit  int // of queue
+	full   func() bool
+	spent  func(bytes int)
+	stats  *counters
+	ids    *freshIDs // committer's own
+
+	current atomic.Pointer[view]
+	wake    chan struct{} // the queue has become non-empty
+	stop    chan struct{} // closed: end once the queue is empty
+	done    chan struct{} // closed: the committer has ended
+	dead    chan struct{} // closed: fatal error
+	deadly  sync.Once
+	cause   atomic.Pointer[error]
+
+	queueMu sync.Mutex
+	queue   []*op
+	stopped bool
+}
+
+// view is what reads see: the synced commits at one moment.
+type view struct {
+	snap    *pebble.Snapshot
+	horizon chat.EventID
+	refs    atomic.Int64
+	e       *engine
+}
+
+func (v *view) release() {
+	if v.refs.Add(-1) == 0 && !v.e.isDead() { // a dead engine's locks may hang
+		_ = v.snap.Close() // never fails
+	}
+}
+
+// openPebble opens the database in dir.
+func openPebble(e *engine, o *Options, lock *pebble.Lock, cache *pebble.Cache) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			var bug runtime.Error
+			cause, ok := r.(error)
+			if !ok || errors.As(cause, &bug) {
+				panic(r)
+			}
+			err = cause
+		}
+	}()
+	po := &pebble.Options{
+		FS:                 e.fs,
+		Lock:               lock,
+		Cache:              cache,
+		Merger:             forwardOnly(),
+		Logger:             &pebbleLog{e: e},
+		FormatMajorVersion: pebble.FormatValueSeparation,
+		MemTableSize:       o.MemTableBytes,
+		// Four memtables let commits go on while a slow disk takes a flush.
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       32,
+		LBaseMaxBytes:               256 << 20,
+		MaxOpenFiles:                1000,
+		BytesPerSync:                1 << 20,
+	}
+	for i := range po.Levels {
+		l := &po.Levels[i]
+		l.BlockSize = 16 << 10
+		l.FilterPolicy = bloom.FilterPolicy(10)
+		l.FilterType = pebble.TableFilter
+	}
+	po.TargetFileSizes[0] = 8 << 20
+	e.pdb, err = pebble.Open(o.Dir, po)
+	return err
+}
+
+// begin publishes the first view and starts the committer, which finish ends.
+func (e *engine) begin(horizon chat.EventID) {
+	e.publish(horizon)
+	go e.run()
+}
+
+// finish lets the committer do what waits, ends it and closes the database.
+func (e *engine) finish() error {
+	e.queueMu.Lock()
+	if !e.stopped {
+		e.stopped = true
+		close(e.stop)
+	}
+	e.queueMu.Unlock()
+	select {
+	case <-e.done:
+	case <-e.dead:
+		e.fs.fence()
+		return *e.cause.Load()
+	}
+	if e.isDead() {
+		e.fs.fence()
+		return *e.cause.Load()
+	}
+	if v := e.current.Swap(nil); v != nil {
+		v.release()
+	}
+	return nil
+}
+
+func (e *engine) isDead() bool {
+	select {
+	case <-e.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// fail gives the engine up. Writers under way get ErrUnavailable: what they wrote is unknown.
+func (e *engine) fail(cause error) {
+	e.deadly.Do(func() {
+		e.cause.Store(&cause)
+		close(e.dead)
+	})
+}
+
+// publish makes the commits so far what reads see.
+func (e *engine) publish(horizon chat.EventID) {
+	v := &view{snap: e.pdb.NewSnapshot(), horizon: horizon, e: e}
+	v.refs.Store(1)
+	if old := e.current.Swap(v); old != nil {
+		old.release()
+	}
+}
+
+func (e *engine) horizon() chat.EventID {
+	if v := e.current.Load(); v != nil {
+		return v.horizon
+	}
+	return 0
+}
+
+// acquire returns the current view; the caller releases it. Nil once the engine has ended.
+func (e *engine) acquire() *view {
+	for {
+		v := e.current.Load()
+		if v == nil {
+			return nil
+		}
+		if n := v.refs.Load(); n > 0 && v.refs.CompareAndSwap(n, n+1) {
+			return v
+		}
+	}
+}
+
+// take returns the writes that wait.
+func (e *engine) take(into []*op) []*op {
+	e.queueMu.Lock()
+	defer e.queueMu.Unlock()
+	into, e.queue = e.queue, into
+	return into
+}
+
+// submit queues a write and waits until it is durable and visible.
+func (e *engine) submit(ctx context.Context, o *op) error {
+	e.queueMu.Lock()
+	if e.stopped || len(e.queue) >= e.limit {
+		stopped := e.stopped
+		e.queueMu.Unlock()
+		if stopped {
+			return store.ErrClosed
+		}
+		return fmt.Errorf("%w: too many writes wait", store.ErrUnavailable)
+	}
+	e.queue = append(e.queue, o)
+	first := len(e.queue) == 1
+	e.queueMu.Unlock()
+	if first {
+		select {
+		case e.wake <- struct{}{}:
+		default:
+		}
+	}
+	select {
+	case <-o.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+	case <-e.dead:
+		return fmt.Errorf("%w: storage engine failed", store.ErrUnavailable)
+	}
+}
+
+// pebbleLog passes Pebble's log on. A fatal error must not end the process: it ends the engine.
+type pebbleLog struct{ e *engine }
+
+// Infof implements pebble.Logger.
+func (l *pebbleLog) Infof(format string, args ...any) {
+	if l.e.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.e.log.Debug("pebble", slog.String("event", fmt.Sprintf(format, args...)))
+	}
+}
+
+// Errorf implements pebble.Logger.
+func (l *pebbleLog) Errorf(format string, args ...any) {
+	l.e.log.Warn("pebble", slog.String("event", fmt.Sprintf(format, args...)))
+}
+
+// Fatalf implements pebble.Logger: it never returns, as Pebble expects. Pebble's own goroutine ends with its deferred
+// calls (its locks are free again); a goroutine of ours panics, which run and openPebble turn into an error.
+func (l *pebbleLog) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("pebble: "+format, args...)
+	l.e.fail(err)
+	if calledByUs() {
+		panic(err)
+	}
+	runtime.Goexit()
+}
+
+// calledByUs reports whether the goroutine began in this package's committer or open.
+func calledByUs() bool {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.Contains(f.Function, "/pebblestore.") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
