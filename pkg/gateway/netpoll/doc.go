@@ -2,5 +2,19 @@
 // writes what goes out, and keeps one timer a connection. It knows nothing of WebSocket or HTTP.
 //
 // Two transports stand behind one Conn and pass one table of tests: epoll (Linux, TCP: event loops on raw descriptors, no
-// goroutine, buffer or timer for an idle connection) and goroutine (any net.Listener, so TLS and other systems).
+// goroutine, buffer or timer for an idle connection) and goroutine (any net.Listener, so TLS and other systems: a
+// goroutine and a buffer a connection).
+//
+// Ownership. A connection belongs to one loop (epoll) or to itself (goroutine); its Handler's calls never overlap. The
+// outbound queue is guarded by Conn.mu, which is a leaf: nothing is called and nothing is written under it.
+//
+// Writing. Conn.Write never makes a system call: it queues and puts the connection on its loop's list, and wakes the loop,
+// by an eventfd, only when that sleeps. After the events of a turn a loop writes what was queued meanwhile, one
+// write a connection, so that frames sent in one turn leave together.
+//
+// Reading is level-triggered, at most one buffer a connection and turn, so that a flooding peer can't starve others.
+// EPOLLOUT is asked for only while a full socket makes bytes wait. Events carry (slot, generation), never descriptors: an
+// event that was under way when its connection closed can't reach the next owner of the descriptor or slot.
+//
+// Start with conn.go and transport.go; then loop_linux.go or goroutine.go, and wheel.go.
 package netpoll

@@ -3,6 +3,7 @@ package netpoll
 import (
 	"fmt"
 	"runtime"
+	"time"
 )
 
 // Kind names a transport.
@@ -42,3 +43,6 @@ func (k Kind) String() string {
 		return "auto"
 	}
 }
+
+// Since is the time from one value of Conn.Ticks to a later one.
+func Since(now, then uint32) time.Duration { return time.Duration(now-then) * Tick }

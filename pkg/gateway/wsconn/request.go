@@ -22,7 +22,7 @@ type Request struct {
 // field is one header field as positions in Request.head.
 type field struct{ name, value span }
 
-type span struct{ from, to uint16 }
+type span struct{ from, to int }
 
 func (r *Request) text(s span) string { return r.head[s.from:s.to] }
 

@@ -1,0 +1,108 @@
+package wsconn
+
+import (
+	"context"
+	"net/http"
+	"sync"
+)
+
+// upgrades runs Handler.Upgrade: at most max at once, the rest in a bounded queue. A worker exists only while there is work.
+type upgrades struct {
+	srv *Server
+
+	mu      sync.Mutex // guards the rest; a leaf
+	base    context.Context
+	queue   []upgrade
+	head    int
+	running int
+	idle    sync.Cond // running became 0
+}
+
+type upgrade struct {
+	c   *Conn
+	r   *Request
+	ctx context.Context
+	end context.CancelFunc
+}
+
+// start lets upgrades run until ctx ends.
+func (u *upgrades) start(ctx context.Context) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.base = ctx
+}
+
+// add queues c's upgrade. On c's loop.
+func (u *upgrades) add(c *Conn) {
+	o := &u.srv.opt
+	u.mu.Lock()
+	if len(u.queue)-u.head >= o.MaxUpgradeQueue {
+		u.mu.Unlock()
+		c.refuse(refusedBusy, busy())
+		return
+	}
+	ctx, cancel := context.WithTimeout(u.base, o.UpgradeTimeout)
+	c.hs.cancel = cancel
+	// A little longer than the context, so that what the handler makes of its end still counts.
+	c.t.SetTimeout(o.UpgradeTimeout + o.UpgradeTimeout/4)
+	if u.head > 0 && u.head == len(u.queue) {
+		u.queue, u.head = u.queue[:0], 0
+	}
+	u.queue = append(u.queue, upgrade{c, c.hs.request, ctx, cancel})
+	start := u.running < o.MaxUpgrades
+	if start {
+		u.running++
+	}
+	u.mu.Unlock()
+	if start {
+		go u.work()
+	}
+}
+
+func (u *upgrades) work() {
+	for {
+		u.mu.Lock()
+		if u.head == len(u.queue) {
+			if u.running--; u.running == 0 {
+				u.idle.Broadcast()
+			}
+			u.mu.Unlock()
+			return
+		}
+		next := u.queue[u.head]
+		u.queue[u.head] = upgrade{}
+		u.head++
+		u.mu.Unlock()
+		u.run(next)
+	}
+}
+
+func (u *upgrades) run(next upgrade) {
+	defer next.end()
+	var a Accept
+	var refusal *Refusal
+	if next.ctx.Err() != nil { // waited too long, or the client left
+		r := busy()
+		refusal = &r
+	} else {
+		a, refusal = u.srv.opt.Handler.Upgrade(next.ctx, next.r)
+	}
+	if !next.c.t.Post(func() { next.c.answer(a, refusal) }) && refusal == nil && a.Peer != nil {
+		a.Peer.Closed(next.c, codeAbnormal, ErrEnded) // the transport has stopped
+	}
+}
+
+// wait returns when no worker is left.
+func (u *upgrades) wait() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for u.running > 0 {
+		u.idle.Wait()
+	}
+}
+
+func busy() Refusal {
+	r := problem(http.StatusServiceUnavailable, "the server is busy")
+	r.Header = http.Header{"Retry-After": {"1"}}
+	return r
+}
