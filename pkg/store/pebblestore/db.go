@@ -133,7 +133,7 @@ func (d *DB) openEngine() (*engine, error) {
 	e := &engine{
 		fs: newFencedFS(d.o.FS), clock: d.clock, log: d.o.Logger, noSync: d.o.NoSync, limit: d.o.MaxWaiting,
 		full: d.space.full.Load, spent: d.space.spent, stats: &d.stats, ids: newFreshIDs(&d.highWater),
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), dead: make(chan struct{}),
+		wake: make(chan struct{}, 1), gathered: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), dead: make(chan struct{}),
 	}
 	if err := openPebble(e, &d.o, d.lock, d.cache); err != nil {
 		e.fail(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/store"
@@ -31,16 +32,18 @@ type engine struct {
 	stats  *counters
 	ids    *freshIDs // committer's own
 
-	current atomic.Pointer[view]
-	wake    chan struct{} // the queue has become non-empty
-	stop    chan struct{} // closed: end once the queue is empty
-	done    chan struct{} // closed: the committer has ended
-	dead    chan struct{} // closed: fatal error
-	deadly  sync.Once
-	cause   atomic.Pointer[error]
+	current  atomic.Pointer[view]
+	wake     chan struct{} // the queue has become non-empty
+	gathered chan struct{} // holdFor writes wait
+	stop     chan struct{} // closed: end once the queue is empty
+	done     chan struct{} // closed: the committer has ended
+	dead     chan struct{} // closed: fatal error
+	deadly   sync.Once
+	cause    atomic.Pointer[error]
 
 	queueMu sync.Mutex
 	queue   []*op
+	holdFor int // the committer waits on gathered for so many
 	stopped bool
 }
 
@@ -91,6 +94,9 @@ func openPebble(e *engine, o *Options, lock *pebble.Lock, cache *pebble.Cache) (
 		l.BlockSize = 16 << 10
 		l.FilterPolicy = bloom.FilterPolicy(10)
 		l.FilterType = pebble.TableFilter
+		if i == 0 {
+			l.Compression = func() *sstable.CompressionProfile { return sstable.NoCompression } // soon rewritten
+		}
 	}
 	po.TargetFileSizes[0] = 8 << 20
 	e.pdb, err = pebble.Open(o.Dir, po)
@@ -193,8 +199,14 @@ func (e *engine) submit(ctx context.Context, o *op) error {
 		return fmt.Errorf("%w: too many writes wait", store.ErrUnavailable)
 	}
 	e.queue = append(e.queue, o)
-	first := len(e.queue) == 1
+	first, enough := len(e.queue) == 1, len(e.queue) == e.holdFor
 	e.queueMu.Unlock()
+	if enough {
+		select {
+		case e.gathered <- struct{}{}:
+		default:
+		}
+	}
 	if first {
 		select {
 		case e.wake <- struct{}{}:
