@@ -55,7 +55,8 @@ type Decision struct {
 type Admission interface {
 	// Admit checks the message and conversation rates and takes the claim, in one round trip.
 	Admit(ctx context.Context, r Request) (Decision, error)
-	// Done says that the commit of an admitted message is over, well or not.
+	// Done says that the commit of an admitted message is over, well or not. Every Decision that isn't a refusal, fresh or
+	// not, is ended by one Done.
 	Done(c store.Claim)
 	// Allow counts one event of another kind and returns 0, or how long to wait. The key is a user id's or an address's 16 bytes.
 	Allow(ctx context.Context, l Limit, key [16]byte) (time.Duration, error)

@@ -80,13 +80,13 @@ func (s *Service) Send(ctx context.Context, c Caller, r SendRequest) (SendResult
 // sendAgain answers a send whose claim was taken by an earlier attempt.
 func (s *Service) sendAgain(ctx context.Context, c Caller, m *chat.Membership, msg chat.Message, claim store.Claim, d admit.Decision) (SendResult, error) {
 	held := d.Held
+	defer s.admit.Done(held)
 	if held.Conversation != claim.Conversation || held.Digest != claim.Digest {
 		return SendResult{}, chat.Invalid("clientMessageId", "was used before for another message")
 	}
 	if held.Message == claim.Message {
 		return SendResult{}, chat.Unavailable("claim a message id", errors.New("the claim is held under the new id"))
 	}
-	defer s.admit.Done(held)
 	ref := store.Ref{Conversation: msg.Conversation, Kind: m.Conversation.Kind, Message: held.Message}
 	stored, err := s.store.Messages.Message(ctx, ref)
 	switch {

@@ -61,6 +61,7 @@ type Service struct {
 	receipts *receipts
 	caches   *caches
 	heads    *heads
+	turns    *turnstiles
 }
 
 // New makes a Service; nothing runs before Run.
@@ -70,7 +71,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		store: o.Store, clock: o.Clock, router: o.Router, admit: o.Admit, log: o.Log, now: o.Now,
-		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(),
+		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(), turns: newTurnstiles(),
 	}
 }
 
