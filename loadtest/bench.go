@@ -1,0 +1,137 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// BenchOptions say what is measured and how long.
+type BenchOptions struct {
+	Bin  string   // the murre binary
+	Work string   // folder for data; emptied as it goes, removed at the end
+	Runs int      // a figure is the median of so many
+	Only []string // names of scenarios; empty: all
+	Form Form
+	Out  io.Writer // progress
+	Args []string  // further flags of the server
+}
+
+// Form is how large a bench is.
+type Form int
+
+// The forms: does it still run (under a minute), the figures of the budget, and those that need bulk-loaded data too.
+const (
+	Short Form = iota
+	Standard
+	Long
+)
+
+// scale holds the sizes of one form.
+type scale struct {
+	idle, pairs, members, storm int
+	warm, measure, settle       time.Duration
+	rate                        int // messages/s of the open loop
+	pending, receivers          int // stored messages for one device; devices that fetch them, one after the other
+	backlog, backlogConvs       int // the large backlog
+	history, pages              int // messages of the big conversation; pages read of it
+	historyText                 int // bytes of each of its messages
+}
+
+var scales = map[Form]scale{
+	Short: {
+		idle: 500, pairs: 20, members: 32, storm: 500, warm: 300 * time.Millisecond, measure: time.Second, settle: time.Second,
+		rate: 500, pending: 200, receivers: 2, backlog: 10_000, backlogConvs: 100, history: 20_000, pages: 200, historyText: 100,
+	},
+	Standard: {
+		idle: 15_000, pairs: 200, members: 256, storm: 18_000, warm: 2 * time.Second, measure: 8 * time.Second, settle: 15 * time.Second,
+		rate: 2000, pending: 1000, receivers: 11, backlog: 1_000_000, backlogConvs: 10_000, history: 1_000_000, pages: 3000, historyText: 100,
+	},
+	Long: {
+		idle: 15_000, pairs: 200, members: 256, storm: 18_000, warm: 3 * time.Second, measure: 20 * time.Second, settle: 15 * time.Second,
+		rate: 2000, pending: 1000, receivers: 21, backlog: 1_000_000, backlogConvs: 10_000, history: 10_000_000, pages: 10_000, historyText: 800,
+	},
+}
+
+// scenario is one way to load a server. It reports figures; each run has a fresh server.
+type scenario struct {
+	name string
+	what string
+	once bool // the median is taken inside
+	run  func(ctx context.Context, r *rig) error
+}
+
+var scenarios = []scenario{
+	{name: "idle", what: "idle cost and connect rate", run: runIdle},
+	{name: "closed", what: "1:1, closed loop", run: runClosed},
+	{name: "open", what: "1:1, open loop", run: runOpen},
+	{name: "group", what: "group fan-out", run: runGroup},
+	{name: "catchup", what: "stored messages after connect", once: true, run: runCatchup},
+	{name: "storm", what: "all cut off at once", run: runStorm},
+	{name: "backlog", what: "a large backlog", once: true, run: runBacklog},
+	{name: "history", what: "history of a big conversation; start", once: true, run: runHistory},
+	{name: "fsync", what: "fsyncs by system-call count", once: true, run: runFsync},
+}
+
+// ScenarioNames lists the scenarios and what they measure.
+func ScenarioNames() []string {
+	var out []string
+	for _, s := range scenarios {
+		out = append(out, s.name+": "+s.what)
+	}
+	return out
+}
+
+// Bench runs the scenarios and returns their figures.
+func Bench(ctx context.Context, o BenchOptions) (*Result, error) {
+	for _, n := range o.Only {
+		if !slices.ContainsFunc(scenarios, func(s scenario) bool { return s.name == n }) {
+			return nil, fmt.Errorf("no scenario %q; there are %s", n, strings.Join(ScenarioNames(), "; "))
+		}
+	}
+	if _, err := os.Stat(o.Bin); err != nil {
+		return nil, fmt.Errorf("the server's binary: %w", err)
+	}
+	res := newResult(o)
+	for _, sc := range scenarios {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, sc.name) {
+			continue
+		}
+		runs := o.Runs
+		if sc.once || runs < 1 {
+			runs = 1
+		}
+		for run := range runs {
+			began := time.Now()
+			_, _ = fmt.Fprintf(o.Out, "%-8s %s, run %d of %d …", sc.name, sc.what, run+1, runs)
+			err := runScenario(ctx, o, sc, res)
+			_, _ = fmt.Fprintf(o.Out, " %.0f s\n", time.Since(began).Seconds())
+			if err != nil {
+				return res, fmt.Errorf("%s: %w", sc.name, err)
+			}
+		}
+	}
+	return res, nil
+}
+
+func runScenario(ctx context.Context, o BenchOptions, sc scenario, res *Result) error {
+	dir, err := os.MkdirTemp(o.Work, "bench-"+sc.name+"-")
+	if err != nil {
+		return fmt.Errorf("working folder: %w", err)
+	}
+	r := &rig{scale: scales[o.Form], dir: dir, o: o, res: res}
+	err = sc.run(ctx, r)
+	err = errors.Join(err, r.close())
+	if err != nil {
+		if log, lerr := os.ReadFile(filepath.Join(dir, "server.log")); lerr == nil && len(log) > 0 {
+			err = fmt.Errorf("%w\nserver log ends:\n%s", err, log[max(0, len(log)-2000):])
+		}
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}

@@ -1,0 +1,164 @@
+package loadtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Figure is one line of the table.
+type Figure struct {
+	Scenario string    `json:"scenario"`
+	Name     string    `json:"name"`
+	Unit     string    `json:"unit"`
+	Runs     []float64 `json:"runs"`
+	Median   float64   `json:"median"`
+	Target   float64   `json:"target,omitempty"` // 0: none
+	AtLeast  bool      `json:"atLeast,omitempty"`
+	Met      *bool     `json:"met,omitempty"`
+	Peers    string    `json:"peers,omitempty"`
+	Note     string    `json:"note,omitempty"`
+}
+
+// Result is a bench: where, when, and its figures.
+type Result struct {
+	At      time.Time `json:"at"`
+	Machine string    `json:"machine"`
+	Form    string    `json:"form"`
+	Figures []*Figure `json:"figures"`
+}
+
+func newResult(o BenchOptions) *Result {
+	return &Result{At: time.Now().UTC().Truncate(time.Second), Machine: machine(), Form: [...]string{"short", "standard", "long"}[o.Form]}
+}
+
+// budget is what a figure has to reach, and what peers did on a machine of two cores and 24 GiB: Centrifugo 5.4.9 in
+// memory (storing nothing), WuKongIM 2.2 (Pebble, synced), Tinode 0.25 and ejabberd 23.01 (both with PostgreSQL, synced).
+type budget struct {
+	unit    string
+	target  float64
+	atLeast bool
+	peers   string
+}
+
+var budgets = map[string]budget{
+	"idle: RSS a connection":                   {"KiB", 2.0, false, "34.5 · 5.4 · 57 · 67"},
+	"connects":                                 {"/s", 7000, true, "5,340 · 4,540 · 1,490 · 358"},
+	"server CPU for 1,000 connects":            {"s", 0.12, false, "0.18 · 0.28 · 0.70 · 3.1"},
+	"1:1 messages, closed loop":                {"/s", 20000, true, "20,600 · 4,720 · 1,210 · 1,670"},
+	"server CPU for 100,000 messages":          {"s", 6, false, "4.7 · 27 · 43+51 · 65+37"},
+	"client CPU for 100,000 messages":          {"s", 0, false, ""},
+	"open loop: p50":                           {"ms", 1, false, "0.68 · 1.8 · can't · can't"},
+	"open loop: p99":                           {"ms", 4, false, "2.0 · 304 · can't · can't"},
+	"256-member group deliveries":              {"/s", 100000, true, "85,800 · 19,600 · 27,900 · 13,900"},
+	"server CPU for 1 M deliveries":            {"s", 9, false, "11 · 50 · 33 · 107"},
+	"1,000 pending after connect":              {"ms", 15, false, "4.3 · 35 · 30 · 122"},
+	"first batch of 1,000,000 pending":         {"ms", 20, false, ""},
+	"history page of 50, p99":                  {"ms", 3, false, ""},
+	"start to ready with the big conversation": {"s", 2, false, ""},
+	"storm: 99% back and caught up":            {"s", 5, false, ""},
+}
+
+// add files one run's value of a figure.
+func (r *Result) add(scenario, name string, value float64, note string) {
+	b := budgets[name]
+	i := slices.IndexFunc(r.Figures, func(f *Figure) bool { return f.Name == name && f.Scenario == scenario })
+	if i < 0 {
+		r.Figures = append(r.Figures, &Figure{Scenario: scenario, Name: name, Unit: b.unit, Target: b.target, AtLeast: b.atLeast, Peers: b.peers})
+		i = len(r.Figures) - 1
+	}
+	f := r.Figures[i]
+	f.Runs = append(f.Runs, value)
+	f.Note = note
+	sorted := slices.Sorted(slices.Values(f.Runs))
+	f.Median = sorted[len(sorted)/2]
+	if len(sorted)%2 == 0 {
+		f.Median = (sorted[len(sorted)/2-1] + sorted[len(sorted)/2]) / 2
+	}
+	if f.Target != 0 && r.Form != "short" {
+		met := f.Median <= f.Target
+		if f.AtLeast {
+			met = f.Median >= f.Target
+		}
+		f.Met = &met
+	}
+}
+
+// other files a figure without a budget.
+func (r *Result) other(scenario, name, unit string, value float64, note string) {
+	r.add(scenario, name, value, note)
+	r.Figures[slices.IndexFunc(r.Figures, func(f *Figure) bool { return f.Name == name && f.Scenario == scenario })].Unit = unit
+}
+
+// Table prints the figures: ours, the target, the peers.
+func (r *Result) Table(w io.Writer) error {
+	medians := 1
+	for _, f := range r.Figures {
+		medians = max(medians, len(f.Runs))
+	}
+	if _, err := fmt.Fprintf(w, "\n%s\n%s, %s form, medians of up to %d runs\n\n%-46s %14s %14s     %s\n", r.Machine, r.At.Format(time.RFC3339), r.Form, medians,
+		"", "ours", "target", "Centrifugo (memory) · WuKongIM · Tinode · ejabberd"); err != nil {
+		return err
+	}
+	for _, f := range r.Figures {
+		target, mark := "", " "
+		if f.Target != 0 {
+			sign := "≤"
+			if f.AtLeast {
+				sign = "≥"
+			}
+			target = sign + " " + number(f.Target) + " " + f.Unit
+		}
+		if f.Met != nil {
+			mark = "✗"
+			if *f.Met {
+				mark = "✓"
+			}
+		}
+		line := fmt.Sprintf("%-46s %14s %14s  %s  %s", f.Name, number(f.Median)+" "+f.Unit, target, mark, f.Peers)
+		if f.Note != "" {
+			line += "  (" + f.Note + ")"
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// number prints three significant digits, thousands apart.
+func number(v float64) string {
+	switch {
+	case v >= 1000:
+		s := strconv.FormatInt(int64(v+0.5), 10)
+		for i := len(s) - 3; i > 0; i -= 3 {
+			s = s[:i] + "," + s[i:]
+		}
+		return s
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}
+
+// Write writes the result as JSON.
+func (r *Result) Write(path string) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the result: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,282 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/murre-chat/murre/loadtest/wire"
+	"github.com/murre-chat/murre/pkg/protocol"
+)
+
+// rig is what one run of a scenario works with: a server, a loop of clients, and where figures go.
+type rig struct {
+	scale scale
+	dir   string
+	o     BenchOptions
+	res   *Result
+
+	s        *Server
+	l        *wire.Loop
+	stopLoop context.CancelFunc
+	loopDone chan error
+}
+
+// start starts the server (with a wrapper command, or none) and, the first time, the loop.
+func (r *rig) start(ctx context.Context, wrap ...string) error {
+	s, err := StartServer(ctx, ServerOptions{Bin: r.o.Bin, Dir: r.dir, Args: r.o.Args, Wrap: wrap})
+	if err != nil {
+		return err
+	}
+	r.s = s
+	if r.l != nil {
+		return nil
+	}
+	if r.l, err = wire.NewLoop(); err != nil {
+		return err
+	}
+	loopCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.stopLoop, r.loopDone = cancel, make(chan error, 1)
+	go func() { r.loopDone <- r.l.Run(loopCtx) }()
+	return nil
+}
+
+// stopServer ends the server in peace.
+func (r *rig) stopServer() error {
+	s := r.s
+	r.s = nil
+	if s == nil {
+		return nil
+	}
+	return s.Stop()
+}
+
+func (r *rig) close() error {
+	var errs []error
+	if r.l != nil {
+		r.stopLoop()
+		errs = append(errs, <-r.loopDone)
+	}
+	if r.s != nil {
+		errs = append(errs, r.s.Died())
+		r.s.Kill() // data is thrown away; stopping in peace is tested elsewhere
+	}
+	return errors.Join(errs...)
+}
+
+// on runs f on the loop and waits.
+func (r *rig) on(ctx context.Context, f func()) error { return r.l.Call(ctx, f) }
+
+// hooks is a Handler of functions; a nil one does nothing.
+type hooks struct {
+	welcome func(*wire.Client, *protocol.WelcomePayload)
+	message func(*wire.Client, *protocol.Message, bool)
+	sent    func(*wire.Client, *protocol.Message)
+	status  func(*wire.Client, *protocol.StatusPayload)
+	synced  func(*wire.Client, *protocol.SyncedPayload)
+	failed  func(*wire.Client, *protocol.ErrorPayload)
+	closed  func(*wire.Client, error)
+	errors  int
+	lastErr protocol.ErrorPayload
+}
+
+func (h *hooks) Welcome(c *wire.Client, w *protocol.WelcomePayload) {
+	if h.welcome != nil {
+		h.welcome(c, w)
+	}
+}
+
+func (h *hooks) Message(c *wire.Client, m *protocol.Message, batch bool) {
+	if h.message != nil {
+		h.message(c, m, batch)
+	}
+}
+
+func (h *hooks) Sent(c *wire.Client, m *protocol.Message) bool {
+	if h.sent != nil {
+		h.sent(c, m)
+	}
+	return true
+}
+
+func (h *hooks) Status(c *wire.Client, s *protocol.StatusPayload) {
+	if h.status != nil {
+		h.status(c, s)
+	}
+}
+
+func (h *hooks) Synced(c *wire.Client, s *protocol.SyncedPayload) {
+	if h.synced != nil {
+		h.synced(c, s)
+	}
+}
+
+func (h *hooks) Error(c *wire.Client, e *protocol.ErrorPayload) {
+	h.errors++
+	h.lastErr = *e
+	if h.failed != nil {
+		h.failed(c, e)
+	}
+}
+
+func (h *hooks) Closed(c *wire.Client, err error) {
+	if h.closed != nil {
+		h.closed(c, err)
+	}
+}
+
+// wrong is an error when the server sent error frames.
+func (h *hooks) wrong() error {
+	if h.errors == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d error frames, the last: %s %s %s", h.errors, h.lastErr.Code, h.lastErr.Field, h.lastErr.Message)
+}
+
+// ramp connects many clients, so many at a time, through their shared hooks.
+type ramp struct {
+	clients  []*wire.Client
+	window   int
+	next     int
+	welcomed int
+	synced   int
+	goal     int // synced at which done is closed
+	refused  int
+	err      error
+	began    time.Time
+	lastUp   time.Time // when the last one was welcomed
+	done     chan struct{}
+}
+
+// connect brings all clients up and returns how it went once goal of them (0: all) are synced. The hooks' welcome, synced
+// and closed are used meanwhile, and put back.
+func (r *rig) connect(ctx context.Context, h *hooks, clients []*wire.Client, window, goal int) (*ramp, error) {
+	if goal == 0 {
+		goal = len(clients)
+	}
+	p := &ramp{clients: clients, window: window, goal: goal, began: time.Now(), done: make(chan struct{})}
+	saved := *h
+	err := r.on(ctx, func() {
+		h.welcome = func(c *wire.Client, w *protocol.WelcomePayload) {
+			p.welcomed++
+			p.lastUp = time.Now()
+			p.more()
+			if saved.welcome != nil {
+				saved.welcome(c, w)
+			}
+		}
+		h.synced = func(c *wire.Client, s *protocol.SyncedPayload) {
+			if p.synced++; p.synced == p.goal {
+				close(p.done)
+			}
+			if saved.synced != nil {
+				saved.synced(c, s)
+			}
+		}
+		h.closed = func(c *wire.Client, err error) {
+			p.refused++
+			p.err = err
+			if p.refused < 100+len(clients)/10 {
+				_ = c.Connect()
+			}
+		}
+		for range window {
+			p.more()
+		}
+	})
+	if err != nil {
+		return p, err
+	}
+	defer func() {
+		_ = r.on(ctx, func() { h.welcome, h.synced, h.closed = saved.welcome, saved.synced, saved.closed })
+	}()
+	late := time.NewTimer(3 * time.Minute)
+	defer late.Stop()
+	select {
+	case <-p.done:
+		return p, nil
+	case <-r.s.done:
+		return p, r.s.Died()
+	case <-late.C:
+		return p, fmt.Errorf("connected %d and synced %d of %d in 3 min; %d refused, the last: %w", p.welcomed, p.synced, len(clients), p.refused, errOr(p.err))
+	case <-ctx.Done():
+		return p, ctx.Err()
+	}
+}
+
+func errOr(err error) error {
+	if err == nil {
+		return errors.New("no error")
+	}
+	return err
+}
+
+func (p *ramp) more() {
+	if p.next == len(p.clients) {
+		return
+	}
+	c := p.clients[p.next]
+	p.next++
+	if err := c.Connect(); err != nil {
+		p.err = err
+		p.refused++
+	}
+}
+
+// sleep waits while the load goes on: how long is the measurement itself.
+func (r *rig) sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return r.s.Died()
+	case <-r.s.done:
+		return r.s.Died()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// window measures the server's CPU time and the clock over a stretch, and what counters moved by.
+type window struct {
+	cpu, wall, client time.Duration
+	moved             []int64
+}
+
+func (r *rig) measure(ctx context.Context, d time.Duration, counters ...*int64) (window, error) {
+	var w window
+	before := make([]int64, len(counters))
+	read := func(to []int64) (time.Time, time.Duration, time.Duration, error) {
+		var at time.Time
+		err := r.on(ctx, func() {
+			for i, c := range counters {
+				to[i] = *c
+			}
+			at = time.Now()
+		})
+		if err != nil {
+			return at, 0, 0, err
+		}
+		cpu, err := cpuTime(r.s.PID())
+		own, err2 := cpuTime(selfPID())
+		return at, cpu, own, errors.Join(err, err2)
+	}
+	t0, c0, o0, err := read(before)
+	if err != nil {
+		return w, err
+	}
+	if err := r.sleep(ctx, d); err != nil {
+		return w, err
+	}
+	after := make([]int64, len(counters))
+	t1, c1, o1, err := read(after)
+	if err != nil {
+		return w, err
+	}
+	w.cpu, w.client, w.wall = c1-c0, o1-o0, t1.Sub(t0)
+	for i := range after {
+		w.moved = append(w.moved, after[i]-before[i])
+	}
+	return w, nil
+}
