@@ -117,6 +117,7 @@ func problem(res *http.Response) *chat.Error {
 		Title  string `json:"title"`
 		Detail string `json:"detail"`
 		Field  string `json:"field"`
+		Retry  int64  `json:"retryAfterMs"`
 		Errors []struct {
 			Field    string `json:"field"`
 			Location string `json:"location"`
@@ -142,7 +143,12 @@ func problem(res *http.Response) *chat.Error {
 	if e.Message == "" {
 		e.Message = http.StatusText(res.StatusCode)
 	}
-	if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s >= 0 {
+	if e.Field != "" {
+		e.Message = strings.TrimPrefix(e.Message, e.Field+" ") // Error says the field itself
+	}
+	if p.Retry > 0 {
+		e.RetryAfter = time.Duration(p.Retry) * time.Millisecond
+	} else if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s >= 0 {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	return e

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/protocol"
@@ -57,6 +58,32 @@ func (r *REST) Me(ctx context.Context) (User, error) {
 	return out, r.call(ctx, http.MethodGet, "/me", nil, &out)
 }
 
+// ChangePassword changes the caller's password and ends every other sign-in.
+func (r *REST) ChangePassword(ctx context.Context, current, next string) error {
+	in := struct {
+		Current string `json:"currentPassword"`
+		Next    string `json:"newPassword"`
+	}{current, next}
+	return r.call(ctx, http.MethodPost, "/me/password", in, nil)
+}
+
+// ChangeProfile changes the caller's display name and avatar; nil leaves as it is, the zero id removes the avatar.
+func (r *REST) ChangeProfile(ctx context.Context, displayName *string, avatar *chat.MediaID) (User, error) {
+	in := struct {
+		DisplayName *string `json:"displayName,omitempty"`
+		Avatar      *string `json:"avatarId,omitempty"`
+	}{DisplayName: displayName}
+	if avatar != nil {
+		id := ""
+		if !avatar.IsZero() {
+			id = avatar.String()
+		}
+		in.Avatar = &id
+	}
+	var out User
+	return out, r.call(ctx, http.MethodPatch, "/me", in, &out)
+}
+
 // Session is one sign-in.
 type Session struct {
 	ID        string        `json:"id"`
@@ -78,6 +105,11 @@ func (r *REST) Sessions(ctx context.Context) ([]Session, error) {
 // RevokeSession ends one sign-in; its sockets close with 4002 within 5 s.
 func (r *REST) RevokeSession(ctx context.Context, id string) error {
 	return r.call(ctx, http.MethodDelete, "/me/sessions/"+url.PathEscape(id), nil, nil)
+}
+
+// RevokeSessions ends all sign-ins, the caller's own too unless keepCurrent.
+func (r *REST) RevokeSessions(ctx context.Context, keepCurrent bool) error {
+	return r.call(ctx, http.MethodDelete, "/me/sessions?keepCurrent="+strconv.FormatBool(keepCurrent), nil, nil)
 }
 
 // Device is one installation of a client.
@@ -129,4 +161,26 @@ func (r *REST) Block(ctx context.Context, id chat.UserID) error {
 // Unblock undoes Block.
 func (r *REST) Unblock(ctx context.Context, id chat.UserID) error {
 	return r.call(ctx, http.MethodDelete, "/blocks/"+id.String(), nil, nil)
+}
+
+// Blocks lists whom the caller blocked.
+func (r *REST) Blocks(ctx context.Context) ([]User, error) {
+	var out struct {
+		Users []User `json:"users"`
+	}
+	err := r.call(ctx, http.MethodGet, "/blocks", nil, &out)
+	return out.Users, err
+}
+
+// Presence returns the presence of at most chat.MaxPresenceUsers users; strangers are left out.
+func (r *REST) Presence(ctx context.Context, users ...chat.UserID) ([]protocol.PresencePayload, error) {
+	ids := make([]string, len(users))
+	for i, u := range users {
+		ids[i] = u.String()
+	}
+	var out struct {
+		Presence []protocol.PresencePayload `json:"presence"`
+	}
+	err := r.call(ctx, http.MethodGet, "/presence?userIds="+strings.Join(ids, ","), nil, &out)
+	return out.Presence, err
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/protocol"
@@ -29,6 +28,9 @@ type Conversation struct {
 	LastMessage  *protocol.Message   `json:"lastMessage,omitempty"`
 	UnreadCount  int                 `json:"unreadCount"` // at most chat.MaxUnreadCount
 	UpdatedAt    protocol.Time       `json:"updatedAt"`
+	Count        int                 `json:"participantCount"` // Participants of a channel are the caller alone
+	Muted        bool                `json:"muted"`
+	Archived     bool                `json:"archived"`
 }
 
 // ConversationPage is a page of the caller's list, newest first; Cursor asks for the next, "" is the end.
@@ -113,85 +115,21 @@ func (r *REST) RemoveMember(ctx context.Context, id chat.ConversationID, user ch
 	return r.call(ctx, http.MethodDelete, "/conversations/"+id.String()+"/members/"+user.String(), nil, nil)
 }
 
-// HistoryQuery says which part of a history to read: at most one of the first four. Limit 0 means 50, at most 100.
-type HistoryQuery struct {
-	Before    chat.MessageID
-	Since     chat.MessageID
-	Around    chat.MessageID
-	SinceTime time.Time
-	Limit     int
+// MemberPage is a page of members by user id; Cursor asks for the next, "" is the end.
+type MemberPage struct {
+	Members []Participant `json:"members"`
+	Cursor  string        `json:"cursor,omitempty"`
 }
 
-// HistoryPage is a stretch of a history, ascending.
-type HistoryPage struct {
-	Messages []protocol.Message `json:"messages"`
-	HasMore  bool               `json:"hasMore"`
-	Cursor   string             `json:"cursor,omitempty"`
-}
-
-// History reads messages of a conversation.
-func (r *REST) History(ctx context.Context, id chat.ConversationID, h HistoryQuery) (HistoryPage, error) {
+// Members pages through the members of a conversation; channels show them here only.
+func (r *REST) Members(ctx context.Context, id chat.ConversationID, cursor string, limit int) (MemberPage, error) {
 	q := url.Values{}
-	switch {
-	case h.Before != 0:
-		q.Set("before", h.Before.String())
-	case h.Since != 0:
-		q.Set("since", h.Since.String())
-	case h.Around != 0:
-		q.Set("around", h.Around.String())
-	case !h.SinceTime.IsZero():
-		q.Set("since", string(protocol.AppendTime(nil, h.SinceTime.UnixMilli())))
+	if cursor != "" {
+		q.Set("cursor", cursor)
 	}
-	if h.Limit > 0 {
-		q.Set("limit", strconv.Itoa(h.Limit))
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
 	}
-	var out HistoryPage
-	return out, r.call(ctx, http.MethodGet, "/conversations/"+id.String()+"/messages?"+q.Encode(), nil, &out)
-}
-
-// Send stores a message over HTTP, with the same idempotence as over the socket. A ClientMessageID is made when there is
-// none; give the same one, and Resend, to repeat a call whose outcome is unknown.
-func (r *REST) Send(ctx context.Context, m Outgoing) (protocol.Message, error) {
-	if m.ClientMessageID.IsZero() {
-		m.ClientMessageID = chat.NewClientMessageID(time.Now())
-	}
-	if m.ContentType == 0 {
-		m.ContentType = chat.Text
-	}
-	in := struct {
-		Content     string               `json:"content"`
-		ContentType string               `json:"contentType"`
-		Client      chat.ClientMessageID `json:"clientMessageId"`
-		Media       chat.MediaID         `json:"mediaId,omitzero"`
-		ReplyTo     chat.MessageID       `json:"replyToId,omitzero"`
-		Resend      bool                 `json:"resend,omitempty"`
-	}{m.Content, m.ContentType.String(), m.ClientMessageID, m.Media, m.ReplyTo, m.Resend}
-	var out protocol.Message
-	return out, r.call(ctx, http.MethodPost, "/conversations/"+m.Conversation.String()+"/messages", in, &out)
-}
-
-// Message returns one message.
-func (r *REST) Message(ctx context.Context, conv chat.ConversationID, msg chat.MessageID) (protocol.Message, error) {
-	var out protocol.Message
-	return out, r.call(ctx, http.MethodGet, "/conversations/"+conv.String()+"/messages/"+msg.String(), nil, &out)
-}
-
-// Receipt is how far a member's devices have received and the member has read; 0: nothing yet.
-type Receipt struct {
-	User        chat.UserID    `json:"userId"`
-	DeliveredTo chat.MessageID `json:"deliveredTo,omitzero"`
-	ReadTo      chat.MessageID `json:"readTo,omitzero"`
-}
-
-// Receipts returns the members' watermarks in a conversation; since leaves out who stands at or before it, 0 nobody.
-func (r *REST) Receipts(ctx context.Context, conv chat.ConversationID, since chat.MessageID) ([]Receipt, error) {
-	path := "/conversations/" + conv.String() + "/receipts"
-	if since != 0 {
-		path += "?since=" + since.String()
-	}
-	var out struct {
-		Receipts []Receipt `json:"receipts"`
-	}
-	err := r.call(ctx, http.MethodGet, path, nil, &out)
-	return out.Receipts, err
+	var out MemberPage
+	return out, r.call(ctx, http.MethodGet, "/conversations/"+id.String()+"/members?"+q.Encode(), nil, &out)
 }
