@@ -306,7 +306,7 @@ func (c *Conn) peerCloses(payload []byte) {
 		c.fail(ws.StatusInvalidFramePayloadData, errUTF8)
 		return
 	}
-	if err := ws.CheckCloseFrameData(code, reason); err != nil {
+	if !validCloseCode(code) {
 		c.fail(ws.StatusProtocolError, errCloseFrame)
 		return
 	}
@@ -316,6 +316,19 @@ func (c *Conn) peerCloses(payload []byte) {
 		return
 	}
 	c.linger(c.code, ErrWeClosed)
+}
+
+// validCloseCode: RFC 6455, section 7.4, and what IANA registered since (1012 restart, 1013 try again, 1014 bad gateway),
+// which the library's check still refuses.
+func validCloseCode(code ws.StatusCode) bool {
+	switch {
+	case code < 1000 || code >= 5000:
+		return false
+	case code >= 3000:
+		return true
+	default:
+		return code <= 1003 || code >= 1007 && code <= 1014
+	}
 }
 
 // utf8Tail checks text that comes in pieces: it keeps the start of a code point that a piece ends in.

@@ -125,6 +125,9 @@ func TestBrokenFrames(t *testing.T) {
 		{"close with one byte", frame(ws.OpClose, true, "a"), 1002},
 		{"close with code 1005", closeText(1005, ""), 1002},
 		{"close with code 1006", closeText(1006, ""), 1002},
+		{"close with code 1004", closeText(1004, ""), 1002},
+		{"close with code 1015", closeText(1015, ""), 1002},
+		{"close with code 5000", closeText(5000, ""), 1002},
 		{"close with code 999", closeText(999, ""), 1002},
 		{"close with code 2999", closeText(2999, ""), 1002},
 		{"close with a broken reason", closeText(1000, "\xff"), 1007},
@@ -149,7 +152,7 @@ func TestBrokenFrames(t *testing.T) {
 func TestCloseCodesFromPeer(t *testing.T) {
 	onBoth(t, func(t *testing.T, kind netpoll.Kind) {
 		s := startServer(t, kind, nil)
-		for _, code := range []ws.StatusCode{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999} {
+		for _, code := range []ws.StatusCode{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
 			c := s.open(t)
 			peer := s.peer(t)
 			c.send(closeText(code, "why"))

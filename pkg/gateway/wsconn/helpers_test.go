@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,13 +82,17 @@ func startServer(t *testing.T, kind netpoll.Kind, change func(*Options)) *testSe
 // testHandler lets everybody in with an echoing peer, unless told otherwise.
 type testHandler struct {
 	peers   chan *testPeer
-	upgrade func(ctx context.Context, r *Request) (Accept, *Refusal)
-	onOpen  func(c *Conn)
+	upgrade atomic.Pointer[upgradeFunc]
 }
 
+type upgradeFunc func(ctx context.Context, r *Request) (Accept, *Refusal)
+
+// onUpgrade makes another function decide from now on.
+func (h *testHandler) onUpgrade(f upgradeFunc) { h.upgrade.Store(&f) }
+
 func (h *testHandler) Upgrade(ctx context.Context, r *Request) (Accept, *Refusal) {
-	if h.upgrade != nil {
-		return h.upgrade(ctx, r)
+	if f := h.upgrade.Load(); f != nil {
+		return (*f)(ctx, r)
 	}
 	return Accept{Peer: h.newPeer(r)}, nil
 }
@@ -109,22 +114,15 @@ type testPeer struct {
 	closed  chan closing
 	pongs   chan struct{}
 	drained chan struct{}
-	silent  bool // doesn't echo
 }
 
 func (p *testPeer) Open(c *Conn) {
 	p.conn = c
 	close(p.opened)
-	if p.h.onOpen != nil {
-		p.h.onOpen(c)
-	}
 	p.h.peers <- p
 }
 
 func (p *testPeer) Message(c *Conn, payload []byte, isBinary bool) {
-	if p.silent {
-		return
-	}
 	if isBinary {
 		_ = c.Send(BinaryFrame(payload))
 		return
@@ -320,4 +318,3 @@ func eventually(t testing.TB, what string, ok func() bool) {
 }
 
 func repeat(s string, n int) string { return strings.Repeat(s, n) }
-
