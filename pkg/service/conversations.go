@@ -191,7 +191,7 @@ func (s *Service) createGroup(ctx context.Context, c Caller, r CreateConversatio
 
 // joined is the row of somebody who joins with a plan.
 func joined(p *plan, u chat.UserID, role chat.Role, left chat.MessageID) chat.Member {
-	return chat.Member{User: u, Role: role, JoinedAt: p.at.Time().UnixMilli(), JoinedID: p.at, LeftID: left}
+	return chat.Member{User: u, Role: role, JoinedAt: p.at.Time().UnixMilli(), JoinedID: max(p.at, left+1), LeftID: left}
 }
 
 // ChangeConversation renames a group or channel or gives it another picture; only its admins may.

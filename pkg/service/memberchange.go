@@ -142,9 +142,11 @@ func (s *Service) change(ctx context.Context, c Caller, conv chat.ConversationID
 			return chat.Unavailable("read a membership", err)
 		}
 		// The change must sort after every join and leave it builds on.
+		newest := chat.MessageID(0)
 		for i := range m.Members {
-			s.merge(max(m.Members[i].JoinedID, m.Members[i].LeftID, 0))
+			newest = max(newest, m.Members[i].JoinedID, m.Members[i].LeftID)
 		}
+		s.merge(newest)
 		p, err := s.newPlan(c, m)
 		if err != nil {
 			return err

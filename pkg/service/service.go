@@ -10,6 +10,7 @@ import (
 	"github.com/murre-chat/murre/pkg/admit"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
+	"github.com/murre-chat/murre/pkg/presence"
 	"github.com/murre-chat/murre/pkg/store"
 )
 
@@ -39,14 +40,16 @@ type Router interface {
 	Push(ctx context.Context, p *chat.Push)
 }
 
-// Options are what a Service works with. All but Now are required.
+// Options are what a Service works with. All but Presence and Now are required.
 type Options struct {
 	Store  store.Store
 	Clock  Clock
 	Router Router
 	Admit  admit.Admission
 	Log    *slog.Logger
-	Now    func() time.Time // default time.Now
+	// Presence knows who is online; nil: nobody's presence is shown. Whoever makes it runs it.
+	Presence presence.Presence
+	Now      func() time.Time // default time.Now
 }
 
 // Service is the set of use cases. Its methods are safe for concurrent use.
@@ -62,6 +65,8 @@ type Service struct {
 	caches   *caches
 	heads    *heads
 	turns    *turnstiles
+	presence presence.Presence
+	typing   *presence.Typing
 }
 
 // New makes a Service; nothing runs before Run.
@@ -69,10 +74,15 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{
+	s := &Service{
 		store: o.Store, clock: o.Clock, router: o.Router, admit: o.Admit, log: o.Log, now: o.Now,
-		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(), turns: newTurnstiles(),
+		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(), turns: newTurnstiles(), presence: o.Presence,
 	}
+	s.typing = presence.NewTyping(o.Now, s.typingStopped)
+	if s.presence != nil {
+		s.presence.Subscribe(s.announcePresence)
+	}
+	return s
 }
 
 // MessageHorizon returns an id such that no message of this process with a smaller or equal one is still being stored.
@@ -84,6 +94,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.runReceipts(ctx) })
 	wg.Go(func() { s.runChanges(ctx) })
 	wg.Go(func() { s.runHeads(ctx) })
+	wg.Go(func() { _ = s.typing.Run(ctx) }) // ends with ctx only
 	wg.Wait()
 	return nil
 }
