@@ -16,10 +16,9 @@ const (
 
 // Sweeper removes uploads that were never completed.
 type Sweeper struct {
-	blobs Blobs
-	rows  store.Media
-	log   *slog.Logger
-	now   func() time.Time
+	rows store.Media
+	log  *slog.Logger
+	now  func() time.Time
 }
 
 // NewSweeper returns a Sweeper; now defaults to time.Now.
@@ -27,7 +26,7 @@ func NewSweeper(blobs Blobs, rows store.Media, log *slog.Logger, now func() time
 	if now == nil {
 		now = time.Now
 	}
-	return &Sweeper{blobs: blobs, rows: rows, log: log, now: now}
+	return &Sweeper{rows: Erasing(rows, blobs), log: log, now: now}
 }
 
 // Run sweeps every ten minutes until ctx ends.
@@ -56,10 +55,6 @@ func (s *Sweeper) Sweep(ctx context.Context) (int, error) {
 			return n, err
 		}
 		for _, m := range ms {
-			// Bytes first: a row without bytes is found again, bytes without a row never.
-			if err := s.blobs.Delete(ctx, m.ID); err != nil {
-				return n, err
-			}
 			if err := s.rows.Delete(ctx, m.ID); err != nil {
 				return n, err
 			}
