@@ -61,10 +61,8 @@ func (c *conn) run() {
 		if w.head == len(w.queue) {
 			w.queue, w.at, w.head = w.queue[:0], w.at[:0], 0
 		}
-		gone := c.gone
 		c.mu.Unlock()
 		// What was read before the connection went is still handled: its sender may count on it.
-		_ = gone
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.g.base()), commandTimeout)
 		if f == nil {
 			c.open(ctx)
@@ -87,24 +85,13 @@ func (c *conn) handle(ctx context.Context, f *protocol.ClientFrame, at time.Time
 		err = s.Typing(ctx, c.caller(), f.Typing.Conversation, f.Typing.On)
 	case protocol.TypeRead:
 		err = s.Read(ctx, c.caller(), f.Read.Conversation, f.Read.UpTo)
+	// Edits, deletions and reactions reach the asking connection as everybody else's: as a push of a durable event.
 	case protocol.TypeEdit:
-		var m chat.Message
-		var e chat.EventID
-		if m, e, err = s.Edit(ctx, c.caller(), f.Edit.Conversation, f.Edit.Message, f.Edit.Content); err == nil {
-			c.answer(&chat.Push{Kind: chat.PushEdit, Message: &m, Event: chat.Event{ID: e, Kind: chat.EventEdit, Conversation: m.Conversation, Message: m.ID}})
-		}
+		_, _, err = s.Edit(ctx, c.caller(), f.Edit.Conversation, f.Edit.Message, f.Edit.Content)
 	case protocol.TypeDelete:
-		var m chat.Message
-		var e chat.EventID
-		if m, e, err = s.Delete(ctx, c.caller(), f.Delete.Conversation, f.Delete.Message); err == nil {
-			c.answer(&chat.Push{Kind: chat.PushDelete, Message: &m, Event: chat.Event{ID: e, Kind: chat.EventDelete, Conversation: m.Conversation, Message: m.ID}})
-		}
+		_, _, err = s.Delete(ctx, c.caller(), f.Delete.Conversation, f.Delete.Message)
 	case protocol.TypeReact:
-		var r chat.Reaction
-		var e chat.EventID
-		if r, e, err = s.React(ctx, c.caller(), f.React.Conversation, f.React.Message, f.React.Emoji); err == nil {
-			c.answer(&chat.Push{Kind: chat.PushReaction, Reaction: &r, Event: chat.Event{ID: e, Kind: chat.EventReaction, Conversation: f.React.Conversation, Message: f.React.Message, Actor: c.user}})
-		}
+		_, _, err = s.React(ctx, c.caller(), f.React.Conversation, f.React.Message, f.React.Emoji)
 	case protocol.TypePresence:
 		var states []chat.Presence
 		if states, err = s.Interest(ctx, c.caller(), f.Presence.Users); err == nil {
@@ -139,12 +126,4 @@ func (c *conn) handleSend(ctx context.Context, f *protocol.ClientFrame, at time.
 		c.g.o.SendTime.Observe(time.Since(at))
 	}
 	return nil
-}
-
-// answer shows the asking connection its own durable event.
-func (c *conn) answer(p *chat.Push) {
-	if p.Event.ID != 0 {
-		c.dev.Offer(p)
-	}
-	c.send(encode(p, 0))
 }
