@@ -38,10 +38,8 @@ type crowd struct {
 	due             int64
 	turn            int
 	onWire          int64
-	welcomed        int
 	got             int64 // receipts, for progress
 	acked           int64
-	ackedBefore     int64
 	frame           protocol.ClientFrame
 	refusal         error
 	afterQuiescence map[*seat]int // pending offered to a device after everything was acked

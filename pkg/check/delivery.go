@@ -165,7 +165,6 @@ func (c *Checker) identify(m *message, e *Event) {
 // sendOrder is what one device sent to one conversation, as far as the check of ids against send order needs it.
 type sendOrder struct {
 	max    *message   // the largest id among those sent once
-	maxSeq int64      // and when that was sent
 	resent []*message // those sent more than once; few
 }
 
