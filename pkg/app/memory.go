@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// Times and sizes of memory's care.
+const (
+	memoryEvery = time.Second
+	// busyHeap: while messages flow, the collector waits until the heap has grown to this. The live heap of a small server is
+	// a few MiB, and collecting at twice that would cost more than the work itself.
+	busyHeap = 128 << 20
+	// maxPercent bounds how far the collector is put off.
+	maxPercent = 1600
+	// busyFrames a second are traffic worth it.
+	busyFrames = 500
+	// wasted is how much freed memory the runtime may keep from the system once it's quiet.
+	wasted = 4 << 20
+)
+
+// tendMemory fits the garbage collector to the load: few collections while it's busy, memory back to the system when it's
+// quiet. An idle connection must cost what it holds, not what its handshake once needed.
+func (a *App) tendMemory(ctx context.Context) error {
+	percent := a.cfg.GOGC
+	debug.SetGCPercent(percent)
+	if a.cfg.MemoryLimit > 0 {
+		debug.SetMemoryLimit(int64(a.cfg.MemoryLimit))
+	}
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+	}
+	t := time.NewTicker(memoryEvery)
+	defer t.Stop()
+	last, quiet := uint64(0), 0
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		s := a.server.Stats()
+		frames := s.FramesIn + s.FramesOut + s.Upgraded*8
+		busy := frames-last > busyFrames*uint64(memoryEvery/time.Second)
+		last = frames
+		metrics.Read(samples)
+		live, free, unused, objects := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()
+		want := a.cfg.GOGC
+		if busy && live > 0 {
+			quiet = 0
+			want = int(min(max(uint64(want), busyHeap*100/live), maxPercent))
+		} else {
+			quiet++
+		}
+		if want != percent {
+			percent = want
+			debug.SetGCPercent(percent)
+		}
+		// Quiet for three seconds, and again once in a while as long as there is something to gain.
+		garbage := objects - min(objects, live)
+		if quiet == 3 || (quiet > 3 && quiet%30 == 0) {
+			if free+unused+garbage > wasted {
+				debug.FreeOSMemory()
+			}
+		}
+	}
+}
