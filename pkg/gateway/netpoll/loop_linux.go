@@ -1,12 +1,13 @@
 package netpoll
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,9 +18,10 @@ const (
 	writeBuffer = 64 << 10
 	eventBatch  = 256
 
-	slotWake     = -1 // event of the eventfd
-	slotListener = -2
+	slotListener = -1
 )
+
+var past = time.Unix(0, 1)
 
 // Conn.state, of the loop alone.
 const (
@@ -32,10 +34,11 @@ const (
 
 // loop is one event loop: one epoll descriptor, one goroutine, its own buffers, slots and timers.
 type loop struct {
-	p      *poller
-	id     int
-	ep     int
-	wakeFD int
+	p    *poller
+	id   int
+	ep   int
+	file *os.File        // owns ep
+	raw  syscall.RawConn // ep in the runtime's poller: the loop sleeps as a goroutine, without holding a thread
 
 	count    traffic
 	sleeping atomic.Bool // about to block, or blocked, in epoll_wait
@@ -67,25 +70,29 @@ func newLoop(p *poller, id int) (*loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netpoll: epoll_create: %w", err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
-	if err != nil {
+	if err := unix.SetNonblock(ep, true); err != nil { // what tells os.NewFile to poll it
 		unix.Close(ep)
-		return nil, fmt.Errorf("netpoll: eventfd: %w", err)
+		return nil, fmt.Errorf("netpoll: epoll descriptor non-blocking: %w", err)
 	}
-	l := &loop{p: p, id: id, ep: ep, wakeFD: wake, wheel: newWheel(),
+	f := os.NewFile(uintptr(ep), "epoll")
+	raw, err := f.SyscallConn()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("netpoll: epoll descriptor: %w", err)
+	}
+	l := &loop{p: p, id: id, ep: ep, file: f, raw: raw, wheel: newWheel(),
 		events: make([]unix.EpollEvent, eventBatch), rbuf: make([]byte, readBuffer), wbuf: make([]byte, writeBuffer)}
-	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: slotWake}); err != nil {
-		l.release()
-		return nil, fmt.Errorf("netpoll: epoll_ctl add eventfd: %w", err)
+	if err := f.SetReadDeadline(time.Time{}); err != nil { // not every kernel lets epoll poll epoll
+		f.Close()
+		return nil, fmt.Errorf("netpoll: epoll descriptor isn't pollable: %w", err)
 	}
 	return l, nil
 }
 
 func (l *loop) release() {
-	unix.Close(l.ep)
-	l.mu.Lock() // a late wake must not write to a descriptor that somebody else has by then
+	l.file.Close()
+	l.mu.Lock()
 	defer l.mu.Unlock()
-	unix.Close(l.wakeFD)
 	l.over = true
 	for _, n := range l.arrived { // handed over after the last turn
 		unix.Close(n.fd)
@@ -129,20 +136,23 @@ func (l *loop) wait() int {
 	if n := poll(l.ep, l.events); n > 0 {
 		return n
 	}
+	// Before sleeping is visible: from there on a waker's deadline, in the past, must stand.
+	_ = l.file.SetReadDeadline(time.Now().Add(l.patience()))
 	l.sleeping.Store(true)
 	defer l.sleeping.Store(false)
 	if l.pending() || l.stopping.Load() { // queued before sleeping was visible, so that nobody woke us
 		return 0
 	}
-	n, err := unix.EpollWait(l.ep, l.events, l.patience())
-	if err != nil {
-		return 0 // EINTR
-	}
+	n := 0
+	_ = l.raw.Read(func(uintptr) bool {
+		n = poll(l.ep, l.events)
+		return n > 0
+	}) // an error is the deadline: a timer, or somebody who woke us
 	return n
 }
 
-// patience is how long to wait for events, in ms: until a timer may be due.
-func (l *loop) patience() int {
+// patience is how long to wait for events: until a timer may be due.
+func (l *loop) patience() time.Duration {
 	idle := l.wheel.idle()
 	if l.acceptAgain != 0 {
 		idle = min(idle, l.acceptAgain-l.now)
@@ -151,16 +161,13 @@ func (l *loop) patience() int {
 	if idle < passed {
 		return 0
 	}
-	return int((idle - passed + 1) * uint32(Tick/time.Millisecond))
+	return time.Duration(idle-passed+1) * Tick
 }
 
 func (l *loop) clock() uint32 { return uint32(time.Since(l.p.start) / Tick) }
 
 func (l *loop) event(e *unix.EpollEvent) {
 	switch e.Fd {
-	case slotWake:
-		var b [8]byte
-		_, _ = read(int32(l.wakeFD), b[:]) // resets the counter; EAGAIN means it was
 	case slotListener:
 		if l.listening && l.acceptAgain == 0 {
 			l.p.accept(l)
@@ -309,16 +316,10 @@ func (l *loop) forget(c *Conn) {
 	l.p.open.Add(-1)
 }
 
+// wake ends the loop's sleep, if it sleeps, without a system call.
 func (l *loop) wake() {
-	if !l.sleeping.Load() || !l.sleeping.CompareAndSwap(true, false) {
-		return
-	}
-	var one [8]byte
-	binary.NativeEndian.PutUint64(one[:], 1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.over {
-		_, _ = write(int32(l.wakeFD), one[:]) // EAGAIN: it is awake by all means
+	if l.sleeping.Load() && l.sleeping.CompareAndSwap(true, false) {
+		_ = l.file.SetReadDeadline(past) // fails when the loop is over
 	}
 }
 
