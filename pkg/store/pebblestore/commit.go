@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -31,14 +32,23 @@ type op struct {
 
 	reclaims bool // frees space: done on a full disk too
 	err      error
-	done     chan struct{}
+	answered atomic.Bool // by the committer, or by the watch of a stalled one
+	done     chan error
 }
 
-var ops = sync.Pool{New: func() any { return &op{done: make(chan struct{}, 1)} }}
+var ops = sync.Pool{New: func() any { return &op{done: make(chan error, 1)} }}
+
+// answer wakes the writer, once.
+func (o *op) answer(err error) {
+	if o.answered.CompareAndSwap(false, true) {
+		o.done <- err
+	}
+}
 
 func (o *op) release() {
 	o.isAppend, o.fn, o.reclaims, o.err, o.event = false, nil, false, nil, 0
 	o.append = store.Append{}
+	o.answered.Store(false)
 	o.recipients = o.recipients[:0]
 	ops.Put(o)
 }
@@ -230,7 +240,7 @@ func (e *engine) run() {
 			}
 			done += n
 		}
-		clear(group)
+		e.settled(group)
 	}
 }
 
@@ -283,7 +293,7 @@ func (e *engine) commit(group []*op) (n int, err error) {
 		return n, err
 	}
 	for _, o := range group[:n] {
-		o.done <- struct{}{}
+		o.answer(o.err)
 	}
 	return n, nil
 }

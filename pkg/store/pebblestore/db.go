@@ -36,7 +36,7 @@ var (
 // DB is the embedded store.
 type DB struct {
 	o        Options
-	lock     *pebble.Lock
+	lock     io.Closer
 	cache    *pebble.Cache
 	clock    Clock
 	ownClock *id.Clock
@@ -62,7 +62,7 @@ func Open(o Options) (*DB, error) {
 	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("pebblestore: open %s: %w", o.Dir, err)
 	}
-	lock, err := pebble.LockDirectory(o.Dir, o.FS)
+	lock, err := o.FS.Lock(o.FS.PathJoin(o.Dir, "LOCK"))
 	if err != nil {
 		return nil, fmt.Errorf("pebblestore: open %s: %w (%w)", o.Dir, ErrInUse, err)
 	}
@@ -94,7 +94,7 @@ func (d *DB) open() error {
 	e.begin(chat.EventID(d.clock.Last()))
 	if d.ownClock != nil {
 		if err := d.ownClock.Renew(d.ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
-			return errors.Join(err, e.finish(), e.pdb.Close())
+			return errors.Join(err, e.finish(2*d.o.StallAfter), e.pdb.Close())
 		}
 		d.wg.Go(func() { _ = d.ownClock.Run(d.ctx) })
 	}
@@ -135,7 +135,7 @@ func (d *DB) openEngine() (*engine, error) {
 		full: d.space.full.Load, spent: d.space.spent, stats: &d.stats, ids: newFreshIDs(&d.highWater),
 		wake: make(chan struct{}, 1), gathered: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), dead: make(chan struct{}),
 	}
-	if err := openPebble(e, &d.o, d.lock, d.cache); err != nil {
+	if err := openPebble(e, &d.o, d.cache); err != nil {
 		e.fail(err)
 		e.fs.fence()
 		if strings.Contains(err.Error(), "format major version") {
@@ -241,6 +241,9 @@ func (d *DB) Ping(context.Context) error {
 	if e := d.engine.Load(); e == nil || e.isDead() {
 		return fmt.Errorf("pebblestore: %w: storage engine failed, trying to open it again", store.ErrUnavailable)
 	}
+	if e := d.engine.Load(); e != nil && e.isStalled() {
+		return fmt.Errorf("pebblestore: %w", errStalled)
+	}
 	if d.space.full.Load() {
 		return fmt.Errorf("pebblestore: %w", errDiskFull())
 	}
@@ -262,7 +265,7 @@ func (d *DB) Close() error {
 		d.cancel()
 		d.wg.Wait()
 		if e := d.engine.Swap(nil); e != nil {
-			if err := e.finish(); err == nil {
+			if d.closeErr = e.finish(2 * d.o.StallAfter); d.closeErr == nil {
 				d.closeErr = e.pdb.Close()
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -43,7 +44,10 @@ type engine struct {
 
 	queueMu sync.Mutex
 	queue   []*op
-	holdFor int // the committer waits on gathered for so many
+	taken   []*op     // in the committer's hands
+	takenAt time.Time // when it took them
+	stalled bool      // it has had them for too long: no write is taken
+	holdFor int       // the committer waits on gathered for so many
 	stopped bool
 }
 
@@ -62,7 +66,7 @@ func (v *view) release() {
 }
 
 // openPebble opens the database in dir.
-func openPebble(e *engine, o *Options, lock *pebble.Lock, cache *pebble.Cache) (err error) {
+func openPebble(e *engine, o *Options, cache *pebble.Cache) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			var bug runtime.Error
@@ -75,7 +79,6 @@ func openPebble(e *engine, o *Options, lock *pebble.Lock, cache *pebble.Cache) (
 	}()
 	po := &pebble.Options{
 		FS:                 e.fs,
-		Lock:               lock,
 		Cache:              cache,
 		Merger:             forwardOnly(),
 		Logger:             &pebbleLog{e: e},
@@ -99,7 +102,9 @@ func openPebble(e *engine, o *Options, lock *pebble.Lock, cache *pebble.Cache) (
 		}
 	}
 	po.TargetFileSizes[0] = 8 << 20
+	e.fs.fatal = e.fail
 	e.pdb, err = pebble.Open(o.Dir, po)
+	e.fs.running.Store(true)
 	return err
 }
 
@@ -109,8 +114,10 @@ func (e *engine) begin(horizon chat.EventID) {
 	go e.run()
 }
 
-// finish lets the committer do what waits, ends it and closes the database.
-func (e *engine) finish() error {
+// finish lets the committer do what waits and ends it; one that is still stuck after a limit is given up.
+func (e *engine) finish(limit time.Duration) error {
+	t := time.NewTimer(limit)
+	defer t.Stop()
 	e.queueMu.Lock()
 	if !e.stopped {
 		e.stopped = true
@@ -120,8 +127,8 @@ func (e *engine) finish() error {
 	select {
 	case <-e.done:
 	case <-e.dead:
-		e.fs.fence()
-		return *e.cause.Load()
+	case <-t.C:
+		e.fail(errStalled)
 	}
 	if e.isDead() {
 		e.fs.fence()
@@ -184,18 +191,61 @@ func (e *engine) take(into []*op) []*op {
 	e.queueMu.Lock()
 	defer e.queueMu.Unlock()
 	into, e.queue = e.queue, into
+	e.taken = into
+	if len(into) > 0 {
+		e.takenAt = time.Now()
+	}
 	return into
 }
 
-// submit queues a write and waits until it is durable and visible.
+// settled forgets what the committer had taken and answered.
+func (e *engine) settled(group []*op) {
+	e.queueMu.Lock()
+	defer e.queueMu.Unlock()
+	e.taken, e.stalled = nil, false
+	clear(group)
+}
+
+// watch answers the writers of a committer that has been stuck for longer than a limit (a disk that hangs, a flush that
+// finds no space) and refuses more until it moves again. What it was at remains unknown; what waited is not done.
+func (e *engine) watch(limit time.Duration) (stalled bool) {
+	e.queueMu.Lock()
+	defer e.queueMu.Unlock()
+	if len(e.taken) == 0 || time.Since(e.takenAt) < limit {
+		return false
+	}
+	for _, o := range e.taken {
+		o.answer(errStalled)
+	}
+	for _, o := range e.queue {
+		o.answer(errStalled)
+	}
+	clear(e.queue)
+	e.queue, e.stalled = e.queue[:0], true
+	return true
+}
+
+func (e *engine) isStalled() bool {
+	e.queueMu.Lock()
+	defer e.queueMu.Unlock()
+	return e.stalled
+}
+
+var errStalled = fmt.Errorf("%w: the disk doesn't take writes", store.ErrUnavailable)
+
+// submit queues a write and waits until it is durable and visible. An error of the op itself is in o.err, with nil
+// returned; any other error means that the op isn't the caller's any more.
 func (e *engine) submit(ctx context.Context, o *op) error {
 	e.queueMu.Lock()
-	if e.stopped || len(e.queue) >= e.limit {
-		stopped := e.stopped
+	switch {
+	case e.stopped:
 		e.queueMu.Unlock()
-		if stopped {
-			return store.ErrClosed
-		}
+		return store.ErrClosed
+	case e.stalled:
+		e.queueMu.Unlock()
+		return errStalled
+	case len(e.queue) >= e.limit:
+		e.queueMu.Unlock()
 		return fmt.Errorf("%w: too many writes wait", store.ErrUnavailable)
 	}
 	e.queue = append(e.queue, o)
@@ -214,7 +264,10 @@ func (e *engine) submit(ctx context.Context, o *op) error {
 		}
 	}
 	select {
-	case <-o.done:
+	case err := <-o.done:
+		if errors.Is(err, errStalled) {
+			return err
+		}
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())

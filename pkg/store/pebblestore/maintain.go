@@ -38,6 +38,9 @@ func (d *DB) maintain() {
 				d.logger().Warn("disk space", slog.Bool("full", full), slog.Uint64("free_bytes", d.space.free.Load()))
 			}
 			d.replace()
+			if e := d.engine.Load(); e != nil && !e.isStalled() && e.watch(d.o.StallAfter) {
+				d.logger().Error("storage engine stalled: writes are refused until the disk takes them")
+			}
 		case <-sweep.C:
 			d.sweepAndLog()
 		}

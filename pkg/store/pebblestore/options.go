@@ -59,6 +59,8 @@ type Options struct {
 	MinFreeBytes uint64
 	// MaxWaiting bounds the writes that wait for the committer, default 65,536; more get ErrUnavailable.
 	MaxWaiting int
+	// StallAfter: writers get ErrUnavailable when a commit takes longer, default 5 s.
+	StallAfter time.Duration
 	// Now is the wall clock by which rows expire, default time.Now.
 	Now func() time.Time
 	// SweepEvery is how often expired rows are dropped, default 1 h.
@@ -83,6 +85,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxWaiting <= 0 {
 		o.MaxWaiting = 65_536
+	}
+	if o.StallAfter <= 0 {
+		o.StallAfter = 5 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -89,7 +89,7 @@ func runCut(t *testing.T, seed uint64, noSync bool) *cutRun {
 		})
 	}
 	wg.Wait()
-	if r.left.Add(-1<<40); !r.cut.Load() {
+	if r.left.Add(-1 << 40); !r.cut.Load() {
 		r.cutPower() // fewer writes than expected: cut after the last
 	}
 	r.before = chat.MessageID(d.Clock().Last())
