@@ -148,7 +148,9 @@ func (d *Device) syncedLocked() int64 {
 	for _, s := range d.channels {
 		c = min(c, s.cursor())
 	}
-	return id.ID(c).UnixMillis()
+	// After a crash ids run ahead of the wall clock, from the high water that was reserved before it: the time of an id
+	// alone could promise what hasn't been sent yet. What was read when it was last read is a promise that holds.
+	return min(id.ID(c).UnixMillis(), d.verified)
 }
 
 // streams returns the device's streams, its own log first.
