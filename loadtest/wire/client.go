@@ -156,6 +156,9 @@ func (c *Client) frame(data []byte) {
 	case protocol.TypeMessage:
 		m := &f.Message
 		if m.Status != "" && m.Sender == c.User && c.Handler.Sent(c, m) {
+			if m.Event != 0 && !c.Manual { // the user has other devices, so the message is in this one's log too
+				c.Ack(m.ID)
+			}
 			return
 		}
 		c.Handler.Message(c, m, false)
