@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	maxReceipts = 50_000
 	// maxStatusIDs is how many message ids one status push names at most.
 	maxStatusIDs = 500
+	// maxGathered is how many ids of one sender, reader and conversation gather: a queue of many batches may be acked at once.
+	maxGathered = 20 * maxStatusIDs
 )
 
 // receipts gathers delivered and read marks and writes and pushes them together.
@@ -65,7 +68,7 @@ func (s *Service) Delivered(by, sender chat.UserID, conv chat.ConversationID, m 
 	k := deliveredKey{sender: sender, by: by, conv: conv}
 	r.mu.Lock()
 	ids := r.delivered[k]
-	if len(ids) < maxStatusIDs && (ids != nil || len(r.delivered) < maxReceipts) {
+	if len(ids) < maxGathered && (ids != nil || len(r.delivered) < maxReceipts) {
 		if n := len(ids); n == 0 || ids[n-1] != m {
 			r.delivered[k] = append(ids, m)
 		}
@@ -174,9 +177,11 @@ func (s *Service) flushReceipts(ctx context.Context) {
 	r.mu.Unlock()
 	now := s.now().UnixMilli()
 	for k, ids := range delivered {
-		s.router.Push(ctx, &chat.Push{Kind: chat.PushStatus, Recipients: []chat.UserID{k.sender}, Status: &chat.StatusChange{
-			Conversation: k.conv, User: k.by, Status: chat.Delivered, Messages: ids, At: now,
-		}})
+		for part := range slices.Chunk(ids, maxStatusIDs) {
+			s.router.Push(ctx, &chat.Push{Kind: chat.PushStatus, Recipients: []chat.UserID{k.sender}, Status: &chat.StatusChange{
+				Conversation: k.conv, User: k.by, Status: chat.Delivered, Messages: part, At: now,
+			}})
+		}
 	}
 	if len(marks) == 0 {
 		return
