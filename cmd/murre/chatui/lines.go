@@ -24,17 +24,19 @@ func (l *lines) printf(format string, args ...any) {
 
 func (l *lines) entry(s *Session, e *entry, fresh bool) {
 	r := s.room
-	own := e.number != 0 && e.msg.Sender == r.me
-	switch {
-	case e.notice != "":
+	if e.notice != "" {
 		l.printf("  -- %s", e.notice)
 		return
-	case fresh:
-		l.printf("%s #%d %s: %s", clock(e.at, s.o.Now()), e.number, r.name(e.msg.Sender), r.body(e))
-	case !own:
-		l.printf("  -- #%d is now: %s", e.number, r.body(e))
-		return
 	}
+	own := e.msg.Sender == r.me
+	body := r.body(e)
+	switch {
+	case fresh:
+		l.printf("%s #%d %s: %s", clock(e.at, s.o.Now()), e.number, r.name(e.msg.Sender), body)
+	case body != e.printed:
+		l.printf("  -- #%d is now: %s", e.number, body)
+	}
+	e.printed = body
 	if !own || e.pending && e.failed == "" {
 		return
 	}
@@ -44,9 +46,6 @@ func (l *lines) entry(s *Session, e *entry, fresh bool) {
 	}
 	now := r.statusOf(e)
 	if now <= e.shown {
-		if !fresh && now == e.shown && e.msg.Deleted {
-			l.printf("  -- #%d is now: %s", e.number, r.body(e))
-		}
 		return
 	}
 	e.shown = now

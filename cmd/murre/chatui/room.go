@@ -19,7 +19,8 @@ type entry struct {
 	client  chat.ClientMessageID
 	failed  string      // why it could not be sent
 	notice  string      // a line of the program's own
-	shown   chat.Status // the status last printed in line mode
+	shown   chat.Status // the status last printed
+	printed string      // the text last printed, in line mode
 	at      time.Time
 	pending bool // not stored yet
 }
