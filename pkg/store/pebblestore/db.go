@@ -131,7 +131,7 @@ func (d *DB) setUp(e *engine) error {
 // openEngine opens the database; its committer isn't started yet.
 func (d *DB) openEngine() (*engine, error) {
 	e := &engine{
-		fs: newFencedFS(d.o.FS), clock: d.clock, log: d.o.Logger, noSync: d.o.NoSync, limit: d.o.MaxWaiting,
+		fs: newFencedFS(d.o.FS, d.o.Dir), clock: d.clock, log: d.o.Logger, noSync: d.o.NoSync, limit: d.o.MaxWaiting,
 		full: d.space.full.Load, spent: d.space.spent, stats: &d.stats, ids: newFreshIDs(&d.highWater),
 		wake: make(chan struct{}, 1), gathered: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), dead: make(chan struct{}),
 	}

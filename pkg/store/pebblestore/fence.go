@@ -31,6 +31,7 @@ const retryEvery = 100 * time.Millisecond
 // is parked for good.
 type fencedFS struct {
 	vfs.FS
+	dir     string // the data folder; a backup elsewhere is never critical
 	fatal   func(error)
 	running atomic.Bool // false while the engine is opened: then errors are just returned
 
@@ -39,8 +40,8 @@ type fencedFS struct {
 	files  map[*fencedFile]struct{}
 }
 
-func newFencedFS(fs vfs.FS) *fencedFS {
-	return &fencedFS{FS: fs, files: make(map[*fencedFile]struct{})}
+func newFencedFS(fs vfs.FS, dir string) *fencedFS {
+	return &fencedFS{FS: fs, dir: fs.PathDir(fs.PathJoin(dir, "x")), files: make(map[*fencedFile]struct{})}
 }
 
 // fence waits for operations under way, refuses all later ones and closes every open file.
@@ -63,7 +64,7 @@ func park() { select {} }
 // critical tells files whose failure Pebble doesn't survive from tables, whose writing it gives up and tries again.
 func (f *fencedFS) critical(name string) bool {
 	base := f.PathBase(name)
-	return !strings.HasSuffix(base, ".sst") && !strings.HasSuffix(base, ".blob")
+	return f.PathDir(name) == f.dir && !strings.HasSuffix(base, ".sst") && !strings.HasSuffix(base, ".blob")
 }
 
 func noSpace(err error) bool {
@@ -82,6 +83,9 @@ func (f *fencedFS) write(name string, must bool, op func() error) error {
 		case errors.Is(err, errFenced):
 			park()
 		case noSpace(err):
+			if f.PathDir(name) != f.dir {
+				return err
+			}
 			<-time.After(retryEvery) // a table is given up and begun again, but not in a busy loop
 			if !f.critical(name) {
 				return err
