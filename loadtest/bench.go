@@ -20,7 +20,10 @@ type BenchOptions struct {
 	Only []string // names of scenarios; empty: all
 	Form Form
 	Out  io.Writer // progress
-	Args []string  // further flags of the server
+	// Profiles is a folder for the server's CPU profile of each loaded window and its heap when idle; "": none are taken.
+	// Taking them costs the server a little.
+	Profiles string
+	Args     []string // further flags of the server
 }
 
 // Form is how large a bench is.
@@ -125,7 +128,7 @@ func runScenario(ctx context.Context, o BenchOptions, sc scenario, res *Result) 
 	if err != nil {
 		return fmt.Errorf("working folder: %w", err)
 	}
-	r := &rig{scale: scales[o.Form], dir: dir, o: o, res: res}
+	r := &rig{name: sc.name, scale: scales[o.Form], dir: dir, o: o, res: res}
 	err = sc.run(ctx, r)
 	err = errors.Join(err, r.close())
 	if err != nil {

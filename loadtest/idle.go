@@ -82,6 +82,9 @@ func runIdle(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
+	if err := <-r.profile(ctx, "heap", "heap?gc=1"); err != nil {
+		return err
+	}
 	up := 0
 	if err := r.on(ctx, func() {
 		for _, c := range clients {

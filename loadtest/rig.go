@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/murre-chat/murre/loadtest/wire"
@@ -12,6 +16,7 @@ import (
 
 // rig is what one run of a scenario works with: a server, a loop of clients, and where figures go.
 type rig struct {
+	name  string // of the scenario
 	scale scale
 	dir   string
 	o     BenchOptions
@@ -238,6 +243,48 @@ func (r *rig) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// profile fetches one of the server's profiles beside what goes on, if profiles are wanted. The channel gives its error.
+func (r *rig) profile(ctx context.Context, kind, query string) <-chan error {
+	done := make(chan error, 1)
+	if r.o.Profiles == "" {
+		done <- nil
+		return done
+	}
+	go func() {
+		done <- fetchFile(ctx, r.s.Admin+"/debug/pprof/"+query, filepath.Join(r.o.Profiles, r.name+"."+kind+".pprof"))
+	}()
+	return done
+}
+
+func fetchFile(ctx context.Context, url, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", url, err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", url, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("fetch %s: status %d", url, res.StatusCode)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("fetch %s: %w", url, err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", url, err)
+	}
+	_, err = io.Copy(f, res.Body)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("fetch %s: %w", url, err)
+	}
+	return nil
+}
+
 // window measures the server's CPU time and the clock over a stretch, and what counters moved by.
 type window struct {
 	cpu, wall, client time.Duration
@@ -266,7 +313,9 @@ func (r *rig) measure(ctx context.Context, d time.Duration, counters ...*int64) 
 	if err != nil {
 		return w, err
 	}
-	if err := r.sleep(ctx, d); err != nil {
+	profiled := r.profile(ctx, "cpu", fmt.Sprintf("profile?seconds=%d", max(1, int(d.Seconds())-1)))
+	err = r.sleep(ctx, d)
+	if err = errors.Join(err, <-profiled); err != nil {
 		return w, err
 	}
 	after := make([]int64, len(counters))

@@ -37,6 +37,7 @@ It wants 20,000 file descriptors for itself and as many for the server (ulimit -
 	cmd.Flags().StringSliceVar(&o.Only, "only", nil, "scenarios to run, separated by commas")
 	cmd.Flags().StringVar(&o.Work, "work", "", "folder for the servers' data (default: the system's temporary folder)")
 	cmd.Flags().StringVar(&out, "out", "", "JSON file for the result (default docs/bench/<form>.json; none with --only or --short)")
+	cmd.Flags().StringVar(&o.Profiles, "profiles", "", "folder for the server's CPU profiles under load and its heap when idle (go tool pprof)")
 	cmd.Flags().StringArrayVar(&o.Args, "serve-flag", nil, "a further flag for the server, may be repeated")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Bin, o.Out = *bin, cmd.ErrOrStderr()
