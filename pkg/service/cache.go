@@ -93,6 +93,10 @@ func (c *cache[K, V]) get(k K) (V, bool) {
 func (c *cache[K, V]) load(ctx context.Context, k K, read func(context.Context) (V, error)) (V, error) {
 	sh := c.shard(k)
 	sh.mu.Lock()
+	if e, ok := sh.entries[k]; ok { // read since the caller looked
+		sh.mu.Unlock()
+		return e.value, nil
+	}
 	if f, ok := sh.flights[k]; ok {
 		sh.mu.Unlock()
 		select {
