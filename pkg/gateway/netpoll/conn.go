@@ -32,7 +32,7 @@ type Handler interface {
 	Closed(c *Conn, err error)
 }
 
-// Conn is one connection. Write, Last, Finish, Close, Post, SetReading and Outbound may be called from any goroutine; the other
+// Conn is one connection. Write, Last, Finish, Close, Post and Outbound may be called from any goroutine; the other
 // methods only from its Handler's methods or a posted function. None blocks.
 type Conn struct {
 	owner   owner
@@ -65,7 +65,7 @@ type owner interface {
 	dirty(c *Conn) // something waits in c.out, or c is finishing
 	post(c *Conn, f func()) bool
 	closeLater(c *Conn, err error)       // from any goroutine
-	setReading(c *Conn, on bool)         // from any goroutine
+	setReading(c *Conn, on bool)         // from the handler
 	setTimeout(c *Conn, d time.Duration) // from the handler
 	detach(c *Conn) (net.Conn, error)    // from the handler
 	ticks() uint32
@@ -152,7 +152,7 @@ func (c *Conn) Outbound() int {
 	return c.outbound
 }
 
-// SetReading stops (false) or resumes reading. One Data call may still follow a stop.
+// SetReading stops (false) or resumes reading. On the goroutine transport one read may be under way: it waits.
 func (c *Conn) SetReading(on bool) { c.owner.setReading(c, on) }
 
 // SetTimeout replaces the connection's one timer; 0 stops it.

@@ -37,14 +37,11 @@ func (l *loop) setTimeout(c *Conn, d time.Duration) {
 }
 
 func (l *loop) setReading(c *Conn, on bool) {
-	l.submit(func() {
-		paused := c.state&statePaused != 0
-		if c.state&stateDead != 0 || paused != on {
-			return
-		}
+	paused := c.state&statePaused != 0
+	if c.state&stateDead == 0 && paused == on {
 		c.state ^= statePaused
 		l.watch(c)
-	})
+	}
 }
 
 // flush writes what waits, as far as the socket takes it.

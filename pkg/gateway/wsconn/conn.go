@@ -114,14 +114,22 @@ func (c *Conn) Outbound() int { return c.t.Outbound() }
 // delivered. Pings are not answered meanwhile, and silence doesn't count.
 func (c *Conn) PauseReading() {
 	if c.ask(askedPause) {
-		c.t.SetReading(false)
+		c.t.Post(c.applyPause)
 	}
 }
 
 // ResumeReading undoes PauseReading.
 func (c *Conn) ResumeReading() {
 	if c.asked.And(^uint32(askedPause))&askedPause != 0 {
-		c.t.SetReading(true)
+		c.t.Post(c.applyPause)
+	}
+}
+
+// applyPause, on the loop, does what was asked for last: the posts of two goroutines may come in another order than
+// their flags did.
+func (c *Conn) applyPause() {
+	if c.phase <= phaseClosing {
+		c.t.SetReading(c.asked.Load()&askedPause == 0)
 	}
 }
 
@@ -196,7 +204,7 @@ func (c *Conn) Closed(_ *netpoll.Conn, err error) {
 	c.finished(code, err)
 	c.phase = phaseDead
 	c.dropInbound()
-	c.srv.sockets.Add(-1)
+	c.srv.left()
 }
 
 // finished tells the peer, once, that it is over.
@@ -217,9 +225,7 @@ func (c *Conn) startClose(code uint16, reason string) {
 	}
 	c.phase, c.code = phaseClosing, code
 	c.t.Last(closeFrame(code, reason))
-	if c.asked.Load()&askedPause != 0 {
-		c.ResumeReading() // the answer must be read
-	}
+	c.ResumeReading() // the answer must be read
 	c.t.SetTimeout(c.srv.opt.CloseTimeout)
 }
 

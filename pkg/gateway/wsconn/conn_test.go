@@ -361,3 +361,21 @@ func TestStop(t *testing.T) {
 		}
 	})
 }
+
+// TestPauseAndResumeRace: however the two interleave, the last word counts and reading goes on.
+func TestPauseAndResumeRace(t *testing.T) {
+	onBoth(t, func(t *testing.T, kind netpoll.Kind) {
+		s := startServer(t, kind, nil)
+		c := s.open(t)
+		p := s.peer(t)
+		for range 200 {
+			var wg sync.WaitGroup
+			wg.Go(p.conn.PauseReading)
+			wg.Go(p.conn.ResumeReading)
+			wg.Wait()
+			p.conn.ResumeReading()
+			c.send(text("x"))
+			c.wantText("x")
+		}
+	})
+}

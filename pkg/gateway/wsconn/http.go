@@ -25,7 +25,7 @@ func (c *Conn) toHTTP(b []byte) {
 	remote := c.remote
 	c.hs = nil
 	c.phase = phaseDead
-	s.sockets.Add(-1)
+	s.left()
 	nc, err := c.t.Detach()
 	if err != nil {
 		s.handed.release()

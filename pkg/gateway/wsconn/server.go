@@ -28,7 +28,8 @@ type Server struct {
 	shards     []shard
 	handed     *handed
 	upgrades   upgrades
-	sockets    atomic.Int64 // connections that aren't dead or handed over
+	sockets    atomic.Int64  // connections that aren't dead or handed over
+	empty      chan struct{} // sockets became 0
 }
 
 // NewServer checks the options. Nothing is bound or started.
@@ -37,7 +38,7 @@ func NewServer(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: o, handed: newHanded(nil, o.MaxHTTP)}
+	s := &Server{opt: o, handed: newHanded(nil, o.MaxHTTP), empty: make(chan struct{}, 1)}
 	s.upgrades.srv = s
 	s.upgrades.idle.L = &s.upgrades.mu
 	return s, nil
@@ -136,16 +137,29 @@ func (s *Server) Drain(ctx context.Context) error {
 			return fmt.Errorf("wsconn: drain: %w", err)
 		}
 	}
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
 	for s.sockets.Load() > 0 {
 		select {
-		case <-poll.C:
+		case <-s.empty:
 		case <-ctx.Done():
 			return fmt.Errorf("wsconn: drain: %w", ctx.Err())
 		}
 	}
+	s.tellEmpty() // another Drain may wait too
 	return nil
+}
+
+// left counts a connection that is gone.
+func (s *Server) left() {
+	if s.sockets.Add(-1) == 0 {
+		s.tellEmpty()
+	}
+}
+
+func (s *Server) tellEmpty() {
+	select {
+	case s.empty <- struct{}{}:
+	default:
+	}
 }
 
 // pingAfter is how much silence to wait for: up to 10% less than asked for, so that a million pings don't come together.
