@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -27,20 +26,28 @@ type Device struct {
 
 	mu       sync.Mutex
 	state    state
-	missed   bool  // a push was left to the log since the last read
-	stepping bool  // a step is running
-	again    bool  // another step is wanted after it
-	batch    bool  // a batch is out, unacked
-	gap      bool  // to be said at Start
-	synced   bool  // said since the last catch-up
-	verified int64 // when the log was last read (Unix ms)
-	progress int64 // when a push went out after none, or was acked (Unix ms)
-	main     stream
-	channels []*stream
+	missed   bool // a push was left to the log since the last read
+	waiting  bool // a step waits for its turn
+	stepping bool // a step is running
+	again    bool // another step is wanted after it
+	batch    bool // a batch is out, unacked
+	gap      bool // to be said at Start
+	synced   bool // said since the last catch-up
+	back     bool // the stored cursor is to be set, not moved forward, and what was acked beyond it forgotten
 
 	// Guarded by Log.mu.
-	where      place
-	index      int32
+	where place
+	index int32
+
+	// withdrawn counts events taken out of flight unsent: a read that began before must not move past them. Guarded by mu,
+	// as are the fields up to the next remark.
+	withdrawn uint32
+	verified  int64 // when the log was last read (Log.mono)
+	progress  int64 // when a push went out after none, or was acked (Log.mono)
+	main      stream
+	channels  []*stream
+
+	// Guarded by Log.mu.
 	due        int64
 	prev, next *Device
 }
@@ -78,20 +85,29 @@ func (l *Log) FirstCursor(others []chat.Device) chat.EventID {
 	return c
 }
 
-// Open makes a device's state. Nothing is read or sent before Start.
+// Open makes a device's state. Nothing is read or sent before Start. A device that was closed before stays closed.
 func (l *Log) Open(d *Device, p Place, sink Sink) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.log, d.sink, d.user, d.id = l, sink, p.Device.User, p.Device.ID
 	d.main.readTo, d.main.stored = p.Device.AckedTo, p.Device.AckedTo
 	d.gap = p.Gap
 	if p.Gap || p.Back != 0 {
-		d.main.stored = 0
+		d.back = true
+		return
+	}
+	if p.Device.AckedBeyondBase > p.Device.AckedTo {
+		return // saved before the client went back: it may have lost what it acked then
 	}
 	for _, e := range p.Device.AckedBeyond {
 		if e > d.main.readTo {
-			d.main.acked = append(d.main.acked, ack{event: e})
+			w := d.main.busy()
+			w.acked = append(w.acked, ack{event: e})
 		}
 	}
-	slices.SortFunc(d.main.acked, func(a, b ack) int { return int(min(max(a.event-b.event, -1), 1)) })
+	if w := d.main.w; w != nil {
+		slices.SortFunc(w.acked, func(a, b ack) int { return int(min(max(a.event-b.event, -1), 1)) })
+	}
 }
 
 // Follow adds a channel whose messages the device gets, from its cursor there.
@@ -112,11 +128,16 @@ func (d *Device) Follow(c chat.ConversationID, from chat.MessageID) {
 	}
 }
 
-// Unfollow forgets a channel.
+// Unfollow forgets a channel, and what of it is out.
 func (d *Device) Unfollow(c chat.ConversationID) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.channels = slices.DeleteFunc(d.channels, func(s *stream) bool { return s.conv == c })
+	step := d.batch && !d.batchOut() || d.state == behind && d.lightLoad()
+	d.batch = d.batch && d.batchOut()
+	d.mu.Unlock()
+	if step { // the acks it waited for won't come
+		d.kick()
+	}
 }
 
 // Start begins the catch-up, or goes on with it after Follow.
@@ -160,26 +181,27 @@ func (d *Device) Offer(p *chat.Push) bool {
 		d.mu.Unlock()
 		return s != nil
 	}
-	if f.event <= s.readTo {
+	if _, acked := s.isAcked(f.event); acked || f.event <= s.readTo || s.inFlight(f.event) {
 		// A read has found and sent it already.
 		d.mu.Unlock()
 		return false
 	}
-	if len(s.flight) >= MaxInflight || len(s.acked) >= maxAcked {
+	first := d.quietLocked()
+	w := s.busy()
+	if len(w.flight) >= MaxInflight || len(w.acked) >= maxAcked {
 		d.state, d.missed = behind, true
 		d.mu.Unlock()
 		d.log.stats.Behind.Add(1)
 		return false
 	}
-	first := d.main.idle() && (s == &d.main || s.idle())
-	if len(s.flight) == 0 {
-		d.progress = d.log.o.Now().UnixMilli()
+	if len(w.flight) == 0 {
+		d.progress = d.log.mono()
 	}
-	s.flight = append(s.flight, f)
-	s.noteJoin(d.user, p.Event)
+	w.flight = append(w.flight, f)
+	d.noteJoin(s, p.Event)
 	d.mu.Unlock()
 	if first {
-		d.log.scheduleBusy(d, d.log.o.Now().Add(d.log.o.FirstVerify).UnixMilli())
+		d.log.scheduleBusy(d, d.log.mono()+d.log.o.FirstVerify.Milliseconds())
 	}
 	return true
 }
@@ -204,13 +226,34 @@ func (d *Device) streamOf(p *chat.Push) (*stream, flight) {
 	return nil, f
 }
 
+// noteJoin remembers that a join of the user's own owes a read: senders with an older membership may have left them out.
+// d.mu is held.
+func (d *Device) noteJoin(s *stream, e chat.Event) {
+	if e.Kind != chat.EventConversation || e.Change != chat.ChangeMemberAdded || e.Subject != d.user {
+		return
+	}
+	w := s.busy()
+	for _, j := range w.joins {
+		if j.event == e.ID {
+			return
+		}
+	}
+	// How long to wait is told by the wall clock, but never longer than a join that was made now would.
+	settled := joinWindow + joinSlack
+	wait := max(0, min(e.ID.Time().Add(settled).Sub(d.log.o.Now()), settled))
+	w.joins = append(w.joins, join{event: e.ID, conv: e.Conversation, due: d.log.mono() + wait.Milliseconds()})
+}
+
 // Behind says that the connection refused a push that Offer had counted: the device resumes from the log.
 func (d *Device) Behind(p *chat.Push) {
 	d.mu.Lock()
 	if s, f := d.streamOf(p); s != nil && f.event != 0 {
-		s.flight = slices.DeleteFunc(s.flight, func(x flight) bool { return x.event == f.event })
-		// What was read up to must not claim the refused event.
+		if s.w != nil {
+			s.w.flight = slices.DeleteFunc(s.w.flight, func(x flight) bool { return x.event == f.event && !x.joined })
+		}
+		// What was read up to must not claim the refused event, nor what a read under way returns.
 		s.readTo = min(s.readTo, f.event-1)
+		d.withdrawn++
 	}
 	if d.state == live || d.state == catching {
 		d.state = behind
@@ -232,41 +275,31 @@ func (d *Device) Drained() {
 
 // AckMessages acks the message events of ids.
 func (d *Device) AckMessages(ids ...chat.MessageID) {
-	d.ack(func(s *stream, got func(*flight)) {
-		for _, id := range ids {
-			s.takeFirst(func(f *flight) bool { return f.message == id }, got)
-		}
-	})
+	if len(ids) > 0 {
+		d.ack(wanted{messages: sorted(ids)})
+	}
 }
 
 // AckEvents acks single events.
 func (d *Device) AckEvents(ids ...chat.EventID) {
-	d.ack(func(s *stream, got func(*flight)) {
-		for _, id := range ids {
-			s.takeFirst(func(f *flight) bool { return f.event == id }, got)
-		}
-	})
+	if len(ids) > 0 {
+		d.ack(wanted{events: sorted(ids)})
+	}
 }
 
 // AckBatch acks the batch that is out, all up to an event.
-func (d *Device) AckBatch(upTo chat.EventID) {
-	d.ack(func(s *stream, got func(*flight)) {
-		s.take(func(f *flight) bool { return f.batch && f.event <= upTo }, got)
-	})
-}
+func (d *Device) AckBatch(upTo chat.EventID) { d.ack(wanted{batchTo: upTo}) }
 
-func (d *Device) ack(take func(s *stream, got func(*flight))) {
-	var buf [32]flight
-	acked := buf[:0]
-	got := func(f *flight) { acked = append(acked, *f) }
+func (d *Device) ack(a wanted) {
+	var buf [8]flight
 	d.mu.Lock()
-	take(&d.main, got)
+	acked := d.main.take(&a, buf[:0])
 	for _, s := range d.channels {
-		take(s, got)
+		acked = s.take(&a, acked)
 	}
 	step := false
 	if len(acked) > 0 {
-		d.progress = d.log.o.Now().UnixMilli()
+		d.progress = d.log.mono()
 		if d.batch && !d.batchOut() {
 			d.batch, step = false, true
 		}
@@ -287,137 +320,50 @@ func (d *Device) ack(take func(s *stream, got func(*flight))) {
 
 // batchOut reports whether events of a batch are unacked. d.mu is held.
 func (d *Device) batchOut() bool {
-	out := func(f flight) bool { return f.batch }
-	if slices.ContainsFunc(d.main.flight, out) {
-		return true
-	}
-	for _, s := range d.channels {
-		if slices.ContainsFunc(s.flight, out) {
-			return true
-		}
-	}
-	return false
+	return d.main.batchOut() || slices.ContainsFunc(d.channels, (*stream).batchOut)
 }
 
 // lightLoad reports whether a device that was behind has acked enough to go on. d.mu is held.
-func (d *Device) lightLoad() bool {
-	n := len(d.main.flight)
+func (d *Device) lightLoad() bool { return d.unacked() <= MaxInflight/4 }
+
+func (d *Device) unacked() int {
+	n := d.main.unacked()
 	for _, s := range d.channels {
-		n += len(s.flight)
+		n += s.unacked()
 	}
-	return n <= MaxInflight/4
+	return n
 }
 
 // Unacked returns how many pushed events the device has not acked.
 func (d *Device) Unacked() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n := len(d.main.flight)
-	for _, s := range d.channels {
-		n += len(s.flight)
-	}
-	return n
+	return d.unacked()
 }
 
-// Close ends the device's connection: what was acked is read once more, where the horizon allows, and stored.
-func (d *Device) Close(ctx context.Context) error {
-	d.mu.Lock()
-	if d.state == closed {
-		d.mu.Unlock()
-		return nil
-	}
-	started := d.log != nil
-	d.state = closed
-	d.mu.Unlock()
-	if !started {
-		return nil
-	}
-	d.log.unschedule(d)
-	if d.quiet() {
-		return nil
-	}
-	if err := d.verify(ctx); err != nil {
-		return fmt.Errorf("last verify read of a device: %w", err)
-	}
-	return d.save(ctx)
-}
-
-func (d *Device) quiet() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// quietLocked reports whether nothing is out, owed or unstored. d.mu is held.
+func (d *Device) quietLocked() bool {
 	for _, s := range d.channels {
 		if !s.idle() {
 			return false
 		}
 	}
-	return d.main.idle()
+	return d.main.idle() && !d.back
 }
 
-// save stores the cursors and what was acked beyond them, as far as they changed.
-func (d *Device) save(ctx context.Context) error {
-	devices := d.log.o.Store.Devices
+// Close ends the device's connection: what was acked is read once more, where the horizon allows, and stored.
+func (d *Device) Close(ctx context.Context) error {
 	d.mu.Lock()
-	type mark struct {
-		conv chat.ConversationID
-		upTo chat.MessageID
-	}
-	var marks []mark
-	add := func(s *stream) {
-		for c, m := range s.pass() {
-			marks = append(marks, mark{c, m})
-		}
-	}
-	add(&d.main)
-	cursor, back := d.main.cursor(), d.main.stored == 0 && d.main.readTo != 0
-	move := cursor > d.main.stored
-	var beyond []chat.EventID
-	saveAcks := d.main.dirty && len(d.main.acked) > 0
-	d.main.dirty = false
-	for i := 0; i < len(d.main.acked) && i < maxSavedAcks; i++ {
-		beyond = append(beyond, d.main.acked[i].event)
-	}
-	type channelMark struct {
-		s  *stream
-		to chat.EventID
-	}
-	var chans []channelMark
-	for _, s := range d.channels {
-		s.pass()
-		if c := s.cursor(); c > s.stored {
-			chans = append(chans, channelMark{s, c})
-		}
-	}
+	done := d.state == closed || d.log == nil
+	d.state = closed
+	quiet := d.quietLocked()
 	d.mu.Unlock()
-	for _, m := range marks {
-		d.log.o.Receipts.MarkDelivered(d.user, m.conv, m.upTo)
+	if done {
+		return nil
 	}
-	if move {
-		if err := devices.SetCursor(ctx, d.user, d.id, cursor, back); err != nil {
-			return fmt.Errorf("store a cursor: %w", err)
-		}
-		d.log.stats.CursorWrites.Add(1)
+	d.log.unschedule(d)
+	if quiet {
+		return nil
 	}
-	if saveAcks {
-		if err := devices.SaveAcks(ctx, d.user, d.id, cursor, beyond); err != nil {
-			d.mu.Lock()
-			d.main.dirty = true
-			d.mu.Unlock()
-			return fmt.Errorf("store acks: %w", err)
-		}
-		d.log.stats.AckWrites.Add(1)
-	}
-	for _, c := range chans {
-		if err := d.log.o.Store.Channels.SetChannelCursor(ctx, d.user, d.id, c.s.conv, chat.MessageID(c.to)); err != nil {
-			return fmt.Errorf("store a channel cursor: %w", err)
-		}
-	}
-	d.mu.Lock()
-	if move {
-		d.main.stored = max(d.main.stored, cursor)
-	}
-	for _, c := range chans {
-		c.s.stored = max(c.s.stored, c.to)
-	}
-	d.mu.Unlock()
-	return nil
+	return d.finish(ctx)
 }

@@ -25,8 +25,12 @@ const (
 	staleAfter = 10 * time.Second
 	// maxBatchBytes bounds the text of one batch.
 	maxBatchBytes = 64 << 10
-	// joinWindow is how long after a join senders with an older membership may have left out the new member.
+	// maxLate is how many messages whose delivery isn't proved yet a stream remembers; then the highest of each conversation.
+	maxLate = 4096
+	// joinWindow is how long after a join senders with an older membership may have left out the new member, and
+	// joinSlack how much later what they sent has settled.
 	joinWindow = 6 * time.Second
+	joinSlack  = time.Second
 )
 
 // Sink is a device's connection. Its methods don't block; false means that the connection takes no more now.
@@ -79,7 +83,8 @@ type Options struct {
 	VerifyIdle     time.Duration // default 30 min
 	// Workers bounds the devices that read at once. Default 64.
 	Workers int
-	Now     func() time.Time
+	// Now is the wall clock, by which ids tell how old an event is. What is scheduled goes by monotonic time.
+	Now func() time.Time
 }
 
 // Log serves all devices of a gateway.
@@ -88,6 +93,8 @@ type Log struct {
 	sem  chan struct{}
 	wake chan struct{}
 	wg   sync.WaitGroup
+	born time.Time
+	all  atomic.Int64 // when ReadAll was last called: what was read before doesn't count (mono)
 
 	mu     sync.Mutex
 	ctx    context.Context // ends with Run; nil before
@@ -120,8 +127,11 @@ func New(o Options) *Log {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Log{o: o, sem: make(chan struct{}, o.Workers), wake: make(chan struct{}, 1)}
+	return &Log{o: o, sem: make(chan struct{}, o.Workers), wake: make(chan struct{}, 1), born: time.Now()}
 }
+
+// mono is milliseconds since the Log was made, from 1 on: it never steps as the wall clock may.
+func (l *Log) mono() int64 { return time.Since(l.born).Milliseconds() + 1 }
 
 // Stats returns the counters.
 func (l *Log) Stats() *Stats { return &l.stats }
@@ -152,7 +162,7 @@ func (l *Log) Run(ctx context.Context) error {
 // runDue starts what is due and returns how long nothing else is.
 func (l *Log) runDue() time.Duration {
 	for {
-		now := l.o.Now().UnixMilli()
+		now := l.mono()
 		l.mu.Lock()
 		var d *Device
 		next := time.Hour
@@ -180,8 +190,16 @@ func (l *Log) runDue() time.Duration {
 	}
 }
 
-// start runs a device's next step on a goroutine of its own, as soon as there is a worker's place.
+// start runs a device's next step on a goroutine of its own, as soon as there is a worker's place. A device waits for at
+// most one.
 func (l *Log) start(d *Device) {
+	d.mu.Lock()
+	waits := d.waiting
+	d.waiting = true
+	d.mu.Unlock()
+	if waits {
+		return
+	}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -201,9 +219,11 @@ func (l *Log) start(d *Device) {
 	}()
 }
 
-// ReadAll schedules a verify read of every device, spread over a time, after the bus may have lost something.
+// ReadAll schedules a verify read of every device, spread over a time, after the bus may have lost something. Devices that
+// are busy, or reading now, read once more at their next step.
 func (l *Log) ReadAll(spread time.Duration) {
-	now := l.o.Now().UnixMilli()
+	now := l.mono()
+	l.all.Store(now)
 	l.mu.Lock()
 	var all []*Device
 	for d := l.idle.head; d != nil; d = d.next {
@@ -224,7 +244,7 @@ func (l *Log) kick() {
 	}
 }
 
-// scheduleBusy puts a device's next step at a moment (Unix ms), unless an earlier one is planned already.
+// scheduleBusy puts a device's next step at a moment (mono), unless an earlier one is planned already.
 func (l *Log) scheduleBusy(d *Device, at int64) {
 	l.mu.Lock()
 	if d.where == inBusy && d.due <= at || l.closed {
@@ -243,7 +263,7 @@ func (l *Log) scheduleBusy(d *Device, at int64) {
 func (l *Log) scheduleIdle(d *Device) {
 	l.mu.Lock()
 	l.unscheduleLocked(d)
-	d.due = l.o.Now().Add(l.o.VerifyIdle).UnixMilli()
+	d.due = l.mono() + l.o.VerifyIdle.Milliseconds()
 	l.idle.push(d)
 	d.where = inIdle
 	l.mu.Unlock()

@@ -15,6 +15,8 @@ type page struct {
 	readTo chat.EventID
 	proof  chat.MessageID
 	more   bool
+	// withdrawn as it was when the read began.
+	withdrawn uint32
 }
 
 // read reads a stream from where it was last read to and returns at most limit events that the device hasn't.
@@ -25,7 +27,8 @@ func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	var horizon chat.EventID
 	d.mu.Lock()
 	from := s.readTo
-	skip := len(s.acked) + len(s.flight)
+	skip := s.known()
+	p.withdrawn = d.withdrawn
 	d.mu.Unlock()
 	p.readTo = from
 	n := limit + min(skip, pageSlack)
@@ -54,7 +57,7 @@ func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	for i, e := range events {
 		if j, ok := s.isAcked(e.ID); ok {
 			if e.Kind == chat.EventMessage {
-				s.acked[j].message, s.acked[j].conv = e.Message, e.Conversation
+				s.w.acked[j].message, s.w.acked[j].conv = e.Message, e.Conversation
 			}
 			continue
 		}
@@ -78,6 +81,9 @@ func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	}
 	if stop != 0 { // an event whose message isn't visible yet
 		last, p.more = min(last, stop-1), false
+	}
+	if last < horizon {
+		p.proof = 0 // what lies between may belong to smaller message ids
 	}
 	p.items = items
 	p.readTo = max(from, last)
@@ -118,7 +124,7 @@ func (l *Log) show(ctx context.Context, user chat.UserID, events []chat.Event, r
 		if m != nil {
 			me, ok := m.Find(user)
 			if e.Kind == chat.EventConversation {
-				if e.Subject != user && (!ok || !me.Active() || e.Message <= me.JoinedID) {
+				if e.Subject != user && (!ok || !me.Active() || e.Message < me.JoinedID) {
 					continue
 				}
 				items = append(items, changePush(m, e))

@@ -2,18 +2,19 @@ package inbox
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
-	"github.com/murre-chat/murre/pkg/store"
 )
 
 const (
 	// stepTimeout bounds the store calls of one step.
 	stepTimeout = 15 * time.Second
-	// pushGrace is how old an event must be before a verify read takes its live push for lost.
-	pushGrace = 250 * time.Millisecond
+	// stepEvery is how long after a step a device that isn't quiet has its next.
+	stepEvery = int64(1000)
 	// verifyPage is how many events one verify read takes at a time, and maxVerifyPages how many such reads a step makes.
 	verifyPage     = 500
 	maxVerifyPages = 8
@@ -24,6 +25,7 @@ const (
 // step does what a device needs next: pending events, a verify read, saving. One step of a device runs at a time.
 func (d *Device) step(ctx context.Context) {
 	d.mu.Lock()
+	d.waiting = false
 	if d.stepping || d.state == closed {
 		d.again = true
 		d.mu.Unlock()
@@ -41,37 +43,37 @@ func (d *Device) step(ctx context.Context) {
 		more = err == nil && d.again && d.state != closed && ctx.Err() == nil
 		if !more {
 			d.stepping = false
+			d.planLocked(err != nil)
 		}
 		d.mu.Unlock()
 	}
 	if err != nil && ctx.Err() == nil {
 		d.log.o.Logger.Warn("read a device's log, will try again", "user", d.user.String(), "device", d.id.String(), "error", err)
 	}
-	d.plan(err != nil)
 }
 
-// plan schedules the next step.
-func (d *Device) plan(failed bool) {
-	quiet := d.quiet()
-	d.mu.Lock()
-	gone := d.state == closed
-	unfinished := d.state != live || d.batch
-	d.mu.Unlock()
-	switch {
-	case gone:
+// planLocked schedules the next step. d.mu is held, so that whatever happens next sees the plan, or is seen by it.
+func (d *Device) planLocked(failed bool) {
+	if d.state == closed {
 		d.log.unschedule(d)
-	case quiet && !unfinished && !failed:
-		d.log.scheduleIdle(d)
-	default:
-		d.log.scheduleBusy(d, d.log.o.Now().Add(time.Second).UnixMilli())
+		return
 	}
-	d.mu.Lock()
-	gone = d.state == closed
-	d.mu.Unlock()
-	if gone { // closed while it was being planned
-		d.log.unschedule(d)
+	if d.waiting {
+		return // the step that waits plans
 	}
+	if failed || d.state != live || d.batch || !d.quietLocked() || d.reread() {
+		d.log.scheduleBusy(d, d.log.mono()+stepEvery)
+		return
+	}
+	d.main.rest()
+	for _, s := range d.channels {
+		s.rest()
+	}
+	d.log.scheduleIdle(d)
 }
+
+// reread reports whether the last verify read was made useless by ReadAll. d.mu is held.
+func (d *Device) reread() bool { return d.verified <= d.log.all.Load() }
 
 func (d *Device) advance(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
@@ -81,6 +83,7 @@ func (d *Device) advance(ctx context.Context) error {
 		d.state = catching
 	}
 	st, out := d.state, d.batch
+	due := !d.synced || d.log.mono()-d.verified >= d.log.o.VerifyInterval.Milliseconds() || d.reread()
 	d.mu.Unlock()
 	switch {
 	case st == closed:
@@ -89,15 +92,9 @@ func (d *Device) advance(ctx context.Context) error {
 		if err := d.catchUp(ctx); err != nil {
 			return err
 		}
-	case st == live:
-		now := d.log.o.Now().UnixMilli()
-		d.mu.Lock()
-		due := !d.synced || now-d.verified >= d.log.o.VerifyInterval.Milliseconds() || d.verified == 0
-		d.mu.Unlock()
-		if due {
-			if err := d.verify(ctx); err != nil {
-				return err
-			}
+	case st == live && due:
+		if err := d.verify(ctx); err != nil {
+			return err
 		}
 	}
 	if err := d.save(ctx); err != nil {
@@ -108,14 +105,19 @@ func (d *Device) advance(ctx context.Context) error {
 	return nil
 }
 
+// finish does the last reading and saving of a closed device.
+func (d *Device) finish(ctx context.Context) error {
+	verr := d.verify(ctx)
+	if verr != nil {
+		verr = fmt.Errorf("last verify read of a device: %w", verr)
+	}
+	return errors.Join(verr, d.save(ctx)) // without the read the acks are stored beyond the cursor
+}
+
 // sayStale asks for a sign of life when pushes stay unacked.
 func (d *Device) sayStale() {
 	d.mu.Lock()
-	out := len(d.main.flight) > 0
-	for _, s := range d.channels {
-		out = out || len(s.flight) > 0
-	}
-	stale := out && d.state != closed && d.log.o.Now().UnixMilli()-d.progress > staleAfter.Milliseconds()
+	stale := d.unacked() > 0 && d.state != closed && d.log.mono()-d.progress > staleAfter.Milliseconds()
 	d.mu.Unlock()
 	if stale {
 		d.sink.Stale()
@@ -125,15 +127,12 @@ func (d *Device) sayStale() {
 // saySynced tells the client, once after each catch-up, that it has everything.
 func (d *Device) saySynced() {
 	d.mu.Lock()
-	say := d.state == live && !d.batch && !d.synced
-	if say {
-		d.synced = true
+	defer d.mu.Unlock()
+	if d.state != live || d.batch || d.synced {
+		return
 	}
-	upTo := d.syncedLocked()
-	d.mu.Unlock()
-	if say {
-		d.sink.Synced(upTo)
-	}
+	d.synced = true
+	d.sink.Synced(d.syncedLocked())
 }
 
 // Synced returns the time (Unix ms) up to which everything was delivered and acked, and false while it isn't known.
@@ -148,9 +147,7 @@ func (d *Device) syncedLocked() int64 {
 	for _, s := range d.channels {
 		c = min(c, s.cursor())
 	}
-	// After a crash ids run ahead of the wall clock, from the high water that was reserved before it: the time of an id
-	// alone could promise what hasn't been sent yet. What was read when it was last read is a promise that holds.
-	return min(id.ID(c).UnixMillis(), d.verified)
+	return id.ID(c).UnixMillis()
 }
 
 // streams returns the device's streams, its own log first.
@@ -165,6 +162,7 @@ func (d *Device) catchUp(ctx context.Context) error {
 	for {
 		d.mu.Lock()
 		d.missed, d.synced = false, false
+		began := d.log.mono()
 		d.mu.Unlock()
 		all := d.streams()
 		for i, s := range all {
@@ -174,7 +172,7 @@ func (d *Device) catchUp(ctx context.Context) error {
 					return err
 				}
 				if len(p.items) > 0 {
-					d.sendBatch(s, p, i == len(all)-1)
+					d.sendBatch(s, p, i == len(all)-1, began)
 					return nil
 				}
 				d.mu.Lock()
@@ -190,7 +188,7 @@ func (d *Device) catchUp(ctx context.Context) error {
 			if d.state == catching {
 				d.state = live
 			}
-			d.verified = d.log.o.Now().UnixMilli()
+			d.verified = began
 			d.mu.Unlock()
 			return nil
 		}
@@ -198,26 +196,44 @@ func (d *Device) catchUp(ctx context.Context) error {
 	}
 }
 
-// passTo moves a stream over a page that was handled. d.mu is held.
+// passTo moves a stream over a page that was handled, unless something in it was withdrawn meanwhile. d.mu is held.
 func (d *Device) passTo(s *stream, p page) {
-	if p.readTo >= s.readTo {
-		s.readTo, s.proof = p.readTo, max(s.proof, p.proof)
+	if p.withdrawn != d.withdrawn || p.readTo < s.readTo {
+		return
+	}
+	s.readTo = p.readTo
+	if s.w != nil {
+		s.w.proof = max(s.w.proof, p.proof)
 	}
 }
 
-// sendBatch sends one page; last says that no stream follows, so that with nothing missed the device is live behind it.
-func (d *Device) sendBatch(s *stream, p page, last bool) {
+// shown is the in-flight entry of an event read from the store.
+func shown(it *chat.Push) flight {
+	f := flight{event: it.Event.ID, conv: it.Event.Conversation}
+	if it.Message != nil && it.Kind == chat.PushMessage {
+		f.message, f.sender = it.Message.ID, it.Message.Sender
+	}
+	return f
+}
+
+// cut shortens a page to what a batch may hold.
+func (p *page) cut() {
 	size := 0
 	for i := range p.items {
 		if m := p.items[i].Message; m != nil {
 			size += len(m.Content)
 		}
 		if size > maxBatchBytes && i > 0 {
-			p.items, p.more = p.items[:i], true
+			p.items, p.more, p.proof = p.items[:i], true, 0
 			p.readTo = min(p.readTo, p.items[i-1].Event.ID)
-			break
+			return
 		}
 	}
+}
+
+// sendBatch sends one page; last says that no stream follows, so that with nothing missed the device is live behind it.
+func (d *Device) sendBatch(s *stream, p page, last bool, began int64) {
+	p.cut()
 	b := Batch{Items: p.items, More: p.more || !last}
 	d.mu.Lock()
 	if d.state != catching {
@@ -225,30 +241,26 @@ func (d *Device) sendBatch(s *stream, p page, last bool) {
 		return
 	}
 	for i := range p.items {
-		it := &p.items[i]
-		b.Last = max(b.Last, it.Event.ID)
-		f := flight{event: it.Event.ID, conv: it.Event.Conversation, batch: true}
-		if it.Message != nil && it.Kind == chat.PushMessage {
-			f.message, f.sender = it.Message.ID, it.Message.Sender
-		}
-		s.flight = append(s.flight, f)
-		s.noteJoin(d.user, it.Event)
+		b.Last = max(b.Last, p.items[i].Event.ID)
 	}
-	before := s.readTo
-	d.passTo(s, p)
-	d.batch, d.progress = true, d.log.o.Now().UnixMilli()
-	if last && !p.more && !d.missed {
-		d.state = live
-		d.verified = d.log.o.Now().UnixMilli()
-	}
-	// The batch goes out under the lock so that no live push gets before it.
+	// The batch goes out under the lock so that no live push gets before it, and no ack.
 	ok := d.sink.Batch(b)
-	if !ok {
-		s.flight = s.flight[:len(s.flight)-len(p.items)]
-		s.readTo, d.batch, d.missed = before, false, true
-		if d.state != closed {
-			d.state = behind
+	if ok {
+		w := s.busy()
+		for i := range p.items {
+			f := shown(&p.items[i])
+			f.batch = true
+			w.flight = append(w.flight, f)
+			d.noteJoin(s, p.items[i].Event)
 		}
+		d.passTo(s, p)
+		d.batch, d.progress = true, d.log.mono()
+		if last && !p.more && !d.missed {
+			d.state = live
+			d.verified = began
+		}
+	} else {
+		d.state, d.missed = behind, true
 	}
 	d.mu.Unlock()
 	if ok {
@@ -257,120 +269,4 @@ func (d *Device) sendBatch(s *stream, p page, last bool) {
 	} else {
 		d.log.stats.Behind.Add(1)
 	}
-}
-
-// verify reads the log from where it was last read, pushes what was missed, and so lets the cursor move.
-func (d *Device) verify(ctx context.Context) error {
-	d.mu.Lock()
-	d.verified = d.log.o.Now().UnixMilli()
-	d.mu.Unlock()
-	for _, s := range d.streams() {
-		if err := d.joinReads(ctx, s); err != nil {
-			return err
-		}
-		for range maxVerifyPages {
-			p, err := d.read(ctx, s, verifyPage)
-			if err != nil {
-				return err
-			}
-			d.log.stats.VerifyReads.Add(1)
-			done := d.pushMissed(s, p)
-			if done || !p.more {
-				break
-			}
-		}
-	}
-	return nil
-}
-
-// pushMissed sends what a verify read found that was neither acked nor in flight, and moves readTo. It reports whether
-// the device can take no more now.
-func (d *Device) pushMissed(s *stream, p page) bool {
-	young := chat.EventID(id.At(d.log.o.Now().Add(-pushGrace)))
-	for i := range p.items {
-		it := &p.items[i]
-		d.mu.Lock()
-		if it.Event.ID > young || d.state != live {
-			// Its live push may be on its way (or the connection is gone): look again next time.
-			p.readTo = min(p.readTo, it.Event.ID-1)
-			d.passTo(s, p)
-			d.mu.Unlock()
-			return true
-		}
-		if s.inFlight(it.Event.ID) { // it came live meanwhile
-			d.mu.Unlock()
-			continue
-		}
-		if _, ok := s.isAcked(it.Event.ID); ok {
-			d.mu.Unlock()
-			continue
-		}
-		f := flight{event: it.Event.ID, conv: it.Event.Conversation}
-		if it.Message != nil && it.Kind == chat.PushMessage {
-			f.message, f.sender = it.Message.ID, it.Message.Sender
-		}
-		if len(s.flight) >= MaxInflight || !d.sink.Push(it) {
-			d.state, d.missed = behind, true
-			p.readTo = min(p.readTo, it.Event.ID-1)
-			d.passTo(s, p)
-			d.mu.Unlock()
-			d.log.stats.Behind.Add(1)
-			return true
-		}
-		s.flight = append(s.flight, f)
-		s.noteJoin(d.user, it.Event)
-		d.mu.Unlock()
-		d.log.stats.Missed.Add(1)
-	}
-	d.mu.Lock()
-	d.passTo(s, p)
-	d.mu.Unlock()
-	return false
-}
-
-// joinReads sends what was written to a conversation just after the user joined it, once that is settled.
-func (d *Device) joinReads(ctx context.Context, s *stream) error {
-	d.mu.Lock()
-	joins := append([]join(nil), s.joins...)
-	d.mu.Unlock()
-	for _, j := range joins {
-		end := chat.MessageID(id.At(j.event.Time().Add(joinWindow)))
-		if d.log.o.Now().Before(end.Time().Add(time.Second)) {
-			continue
-		}
-		msgs, err := d.joined(ctx, j, end)
-		if err != nil {
-			return err
-		}
-		for i := range msgs {
-			d.sink.Push(&chat.Push{Kind: chat.PushMessage, Message: &msgs[i], Event: chat.Event{Kind: chat.EventMessage, Conversation: j.conv, Message: msgs[i].ID, Actor: msgs[i].Sender}})
-		}
-		d.mu.Lock()
-		for i := range s.joins {
-			if s.joins[i] == j {
-				s.joins = append(s.joins[:i], s.joins[i+1:]...)
-				break
-			}
-		}
-		d.mu.Unlock()
-	}
-	return nil
-}
-
-func (d *Device) joined(ctx context.Context, j join, end chat.MessageID) ([]chat.Message, error) {
-	m, err := d.log.o.Conversations.Membership(ctx, j.conv)
-	if err != nil {
-		return nil, err
-	}
-	me, ok := m.Find(d.user)
-	if !ok || !me.Active() {
-		return nil, nil
-	}
-	msgs, err := d.log.o.Store.Messages.History(ctx, store.History{
-		Conversation: j.conv, Kind: m.Conversation.Kind, After: me.JoinedID, Before: end, Limit: chat.MaxHistory,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return msgs, d.log.o.Conversations.Hydrate(ctx, msgs)
 }

@@ -3,6 +3,7 @@ package inbox
 import (
 	"slices"
 	"sort"
+	"sync"
 
 	"github.com/murre-chat/murre/pkg/chat"
 )
@@ -14,13 +15,22 @@ import (
 type stream struct {
 	conv   chat.ConversationID // zero: the inbox log; else a channel, whose event ids are its message ids
 	readTo chat.EventID
-	proof  chat.MessageID // messages up to it have no event beyond readTo
-	stored chat.EventID   // the cursor as last written
+	stored chat.EventID // the cursor as last written
+	w      *traffic     // nil while idle: there may be a million devices
+}
+
+// traffic is what a stream holds while something is out or not yet stored.
+type traffic struct {
 	flight []flight       // pushed and unacked, in the order of pushing
 	acked  []ack          // acked beyond the cursor, ascending by event
-	dirty  bool           // acked grew since it was last stored
 	joins  []join         // reads that a join still owes
 	late   []ack          // messages passed by the cursor whose delivery isn't proved yet
+	proof  chat.MessageID // messages up to it have no event beyond readTo
+	dirty  bool           // acked grew since it was last stored
+	moved  bool           // the cursor passed something since it was last stored
+	// What a verify read found missing, up to suspect, is overdue at suspectAt: its live push had its time.
+	suspect   chat.EventID
+	suspectAt int64
 }
 
 type flight struct {
@@ -29,6 +39,7 @@ type flight struct {
 	conv    chat.ConversationID
 	sender  chat.UserID
 	batch   bool
+	joined  bool // found by a join read: has no event of its own, and stands for that of the join
 }
 
 type ack struct {
@@ -40,71 +51,181 @@ type ack struct {
 type join struct {
 	event chat.EventID
 	conv  chat.ConversationID
+	due   int64 // when what was written to the conversation just after the join has settled
+}
+
+// keptSlice is the largest slice, in entries, that an idle stream leaves in the pool.
+const keptSlice = 128
+
+var traffics = sync.Pool{New: func() any { return new(traffic) }}
+
+// busy returns the stream's traffic, which it makes when there is none.
+func (s *stream) busy() *traffic {
+	if s.w == nil {
+		s.w = traffics.Get().(*traffic)
+	}
+	return s.w
+}
+
+// rest gives the traffic of an idle stream back. Nobody may hold it.
+func (s *stream) rest() {
+	w := s.w
+	s.w = nil
+	if w == nil || cap(w.flight) > keptSlice || cap(w.acked) > keptSlice || cap(w.late) > keptSlice {
+		return
+	}
+	*w = traffic{flight: w.flight[:0], acked: w.acked[:0], late: w.late[:0]}
+	traffics.Put(w)
 }
 
 func (s *stream) idle() bool {
-	return len(s.flight) == 0 && len(s.acked) == 0 && len(s.joins) == 0 && len(s.late) == 0 && s.stored >= s.cursor()
+	w := s.w
+	return w == nil || len(w.flight) == 0 && len(w.acked) == 0 && len(w.joins) == 0 && len(w.late) == 0 && !w.moved && w.suspect == 0
 }
 
 func (s *stream) cursor() chat.EventID {
 	c := s.readTo
-	for i := range s.flight {
-		c = min(c, s.flight[i].event-1)
+	if s.w == nil {
+		return c
 	}
-	for i := range s.joins {
-		c = min(c, s.joins[i].event-1)
+	for i := range s.w.flight {
+		c = min(c, s.w.flight[i].event-1)
+	}
+	for i := range s.w.joins {
+		c = min(c, s.w.joins[i].event-1)
 	}
 	return c
 }
 
+func (s *stream) unacked() int {
+	if s.w == nil {
+		return 0
+	}
+	return len(s.w.flight)
+}
+
+func (s *stream) batchOut() bool {
+	return s.w != nil && slices.ContainsFunc(s.w.flight, func(f flight) bool { return f.batch })
+}
+
+// known returns how many events from readTo on a read has to skip, at most.
+func (s *stream) known() int {
+	if s.w == nil {
+		return 0
+	}
+	return len(s.w.acked) + len(s.w.flight)
+}
+
 func (s *stream) isAcked(e chat.EventID) (int, bool) {
-	i := sort.Search(len(s.acked), func(i int) bool { return s.acked[i].event >= e })
-	return i, i < len(s.acked) && s.acked[i].event == e
+	if s.w == nil {
+		return 0, false
+	}
+	acked := s.w.acked
+	i := sort.Search(len(acked), func(i int) bool { return acked[i].event >= e })
+	return i, i < len(acked) && acked[i].event == e
 }
 
 func (s *stream) inFlight(e chat.EventID) bool {
-	for i := range s.flight {
-		if s.flight[i].event == e {
+	if s.w == nil {
+		return false
+	}
+	for i := range s.w.flight {
+		if f := &s.w.flight[i]; f.event == e && !f.joined {
 			return true
 		}
 	}
 	return false
 }
 
-// take acks the in-flight events that match and calls got for each.
-func (s *stream) take(match func(*flight) bool, got func(*flight)) {
-	kept := s.flight[:0]
-	for i := range s.flight {
-		f := &s.flight[i]
-		if !match(f) {
-			kept = append(kept, *f)
-			continue
-		}
-		got(f)
-		if i, ok := s.isAcked(f.event); !ok {
-			s.acked = slices.Insert(s.acked, i, ack{event: f.event, message: f.message, conv: f.conv})
-			s.dirty = true
-		}
+// has reports whether the device has, or was sent, a message whose event the cursor hasn't passed.
+func (s *stream) has(m chat.MessageID) bool {
+	if s.w == nil {
+		return false
 	}
-	s.flight = kept
+	return slices.ContainsFunc(s.w.flight, func(f flight) bool { return f.message == m }) ||
+		slices.ContainsFunc(s.w.acked, func(a ack) bool { return a.message == m })
 }
 
-// takeFirst is take for one id; it looks from the oldest on, where an ack nearly always is.
-func (s *stream) takeFirst(match func(*flight) bool, got func(*flight)) bool {
-	for i := range s.flight {
-		f := s.flight[i]
-		if !match(&f) {
+// owed returns the joins that must be shown again after a reconnect, acked or not, because something that hangs on them
+// is open.
+func (w *traffic) owed() (events []chat.EventID) {
+	for i := range w.joins {
+		events = append(events, w.joins[i].event)
+	}
+	for i := range w.flight {
+		if w.flight[i].joined {
+			events = append(events, w.flight[i].event)
+		}
+	}
+	return events
+}
+
+// wanted is what an ack names.
+type wanted struct {
+	messages []chat.MessageID // sorted when there are many
+	events   []chat.EventID   // likewise
+	batchTo  chat.EventID     // a batch, up to this event
+}
+
+// searchFrom is the number of ids from which on a sorted search beats a look at each.
+const searchFrom = 8
+
+func (a *wanted) hit(f *flight) bool {
+	switch {
+	case a.messages != nil:
+		return f.message != 0 && contains(a.messages, f.message)
+	case a.events != nil:
+		return !f.joined && contains(a.events, f.event)
+	}
+	return f.batch && f.event <= a.batchTo
+}
+
+func contains[T ~int64](ids []T, id T) bool {
+	if len(ids) >= searchFrom {
+		_, ok := slices.BinarySearch(ids, id)
+		return ok
+	}
+	return slices.Contains(ids, id)
+}
+
+// sorted returns ids as contains wants them, the caller's own slice untouched.
+func sorted[T ~int64](ids []T) []T {
+	if len(ids) < searchFrom || slices.IsSorted(ids) {
+		return ids
+	}
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	return ids
+}
+
+// take acks what is wanted, in one pass, and appends it to out. One message may be in flight twice, when its log rows
+// were written again: both are acked by its id.
+func (s *stream) take(a *wanted, out []flight) []flight {
+	w := s.w
+	if w == nil {
+		return out
+	}
+	kept := 0
+	for i := range w.flight {
+		f := &w.flight[i]
+		if !a.hit(f) {
+			if kept != i {
+				w.flight[kept] = *f
+			}
+			kept++
 			continue
 		}
-		s.flight = slices.Delete(s.flight, i, i+1)
-		got(&f)
-		if i, ok := s.isAcked(f.event); !ok {
-			s.acked = slices.Insert(s.acked, i, ack{event: f.event, message: f.message, conv: f.conv})
-			s.dirty = true
+		out = append(out, *f)
+		if f.joined {
+			continue
 		}
-		return true
+		if at, ok := s.isAcked(f.event); !ok {
+			w.acked = slices.Insert(w.acked, at, ack{event: f.event, message: f.message, conv: f.conv})
+			w.dirty = true
+		}
 	}
-	return false
+	w.flight = w.flight[:kept]
+	return out
 }
 
 // pass drops what the cursor has passed and returns what may be marked as delivered: per conversation the highest message.
@@ -112,37 +233,53 @@ func (s *stream) takeFirst(match func(*flight) bool, got func(*flight)) bool {
 // A mark claims every earlier message of the conversation too. Commit order isn't id order, so a message counts only once
 // the cursor stands at the end of a read that began when no smaller id was still being stored (proof).
 func (s *stream) pass() map[chat.ConversationID]chat.MessageID {
+	w := s.w
+	if w == nil {
+		return nil
+	}
 	c := s.cursor()
 	n := 0
-	for n < len(s.acked) && s.acked[n].event <= c {
-		if s.acked[n].message != 0 {
-			s.late = append(s.late, s.acked[n])
+	for n < len(w.acked) && w.acked[n].event <= c {
+		if w.acked[n].message != 0 {
+			w.late = append(w.late, w.acked[n])
 		}
 		n++
 	}
-	s.acked = slices.Delete(s.acked, 0, n)
-	if len(s.late) > maxAcked { // a later mark covers what is dropped here
-		s.late = slices.Delete(s.late, 0, len(s.late)-maxAcked)
+	if n > 0 {
+		w.acked = slices.Delete(w.acked, 0, n)
+		w.moved = true
 	}
-	if len(s.late) == 0 || c < s.readTo {
+	if len(w.late) > maxLate {
+		w.late = compact(w.late)
+	}
+	if len(w.late) == 0 || c < s.readTo || w.proof == 0 {
 		return nil
 	}
 	marks := make(map[chat.ConversationID]chat.MessageID)
-	late := s.late[:0]
-	for _, a := range s.late {
-		if a.message <= s.proof {
+	late := w.late[:0]
+	for _, a := range w.late {
+		if a.message <= w.proof {
 			marks[a.conv] = max(marks[a.conv], a.message)
 		} else {
 			late = append(late, a)
 		}
 	}
-	s.late = late
+	w.late = late
 	return marks
 }
 
-// noteJoin remembers that a join of the user's own owes a read: senders with an older membership may have left them out.
-func (s *stream) noteJoin(user chat.UserID, e chat.Event) {
-	if e.Kind == chat.EventConversation && e.Change == chat.ChangeMemberAdded && e.Subject == user {
-		s.joins = append(s.joins, join{event: e.ID, conv: e.Conversation})
+// compact keeps the highest message of each conversation, which is all that a mark needs, and at most maxLate of those.
+func compact(late []ack) []ack {
+	highest := make(map[chat.ConversationID]chat.MessageID, len(late))
+	for _, a := range late {
+		highest[a.conv] = max(highest[a.conv], a.message)
 	}
+	out := late[:0]
+	for c, m := range highest {
+		if len(out) == maxLate/2 {
+			break
+		}
+		out = append(out, ack{message: m, conv: c})
+	}
+	return out
 }
