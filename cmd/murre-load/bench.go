@@ -23,7 +23,8 @@ what peers did. A figure is the median of --runs runs, each on a fresh server. C
 
 Scenarios: ` + strings.Join(loadtest.ScenarioNames(), "\n           ") + `
 
-Standard takes about 15 minutes; --short only shows that everything runs; --long loads ten million messages first.
+Standard takes about five minutes; --short (half a minute) only shows that everything runs; --long loads ten million
+messages first.
 It wants 20,000 file descriptors for itself and as many for the server (ulimit -n 20000).`,
 		Example: `  murre-load bench
   murre-load bench --only closed,group --runs 5
