@@ -34,6 +34,7 @@ type Admission struct {
 	start   time.Time
 	windows [admit.NumLimits]*windows
 	flying  [shards]flying
+	recent  *recent
 }
 
 // flying are the claims of messages that are being committed.
@@ -60,7 +61,7 @@ func New(o Options) *Admission {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &Admission{claims: o.Claims, now: o.Now, start: o.Now()}
+	a := &Admission{claims: o.Claims, now: o.Now, start: o.Now(), recent: newRecent(o.Now())}
 	for l := range a.windows {
 		if o.Rates[l].Count > 0 && o.Rates[l].Window > 0 {
 			a.windows[l] = newWindows(o.Rates[l])
@@ -87,6 +88,13 @@ func (a *Admission) Admit(ctx context.Context, r admit.Request) (admit.Decision,
 		if ok {
 			return admit.Decision{Held: held}, nil
 		}
+		if !r.Durable && a.recent.unknown(key, a.now()) {
+			if f.enter(key, r.Claim, dones) {
+				a.recent.add(key, a.now())
+				return admit.Decision{Fresh: true, Held: r.Claim}, nil
+			}
+			continue
+		}
 		// A claim that left since then is durable by now, or nothing of it is: look again.
 		row, err := a.claims.Get(ctx, key.user, key.key)
 		switch {
@@ -99,6 +107,7 @@ func (a *Admission) Admit(ctx context.Context, r admit.Request) (admit.Decision,
 			return admit.Decision{}, fmt.Errorf("read a claim: %w", err)
 		}
 		if f.enter(key, r.Claim, dones) {
+			a.recent.add(key, a.now())
 			return admit.Decision{Fresh: true, Held: r.Claim}, nil
 		}
 	}
