@@ -147,7 +147,10 @@ func (d *Device) syncedLocked() int64 {
 	for _, s := range d.channels {
 		c = min(c, s.cursor())
 	}
-	return id.ID(c).UnixMillis()
+	// After a crash ids run ahead of the wall clock, from the high water that was reserved before it: the time of an id
+	// alone would promise what hasn't been sent yet. The promise ends with the last read of the log, too.
+	read := d.log.o.Now().UnixMilli() - (d.log.mono() - d.verified)
+	return min(id.ID(c).UnixMillis(), read)
 }
 
 // streams returns the device's streams, its own log first.
