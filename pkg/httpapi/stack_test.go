@@ -250,3 +250,9 @@ func (p person) say(conv, text string) string {
 }
 
 func newKey() string { return chat.NewClientMessageID(time.Now()).String() }
+
+// How long, and how often, a test looks for what happens soon.
+const (
+	wait = 10 * time.Second
+	tick = 5 * time.Millisecond
+)
