@@ -135,6 +135,7 @@ func New(ctx context.Context, cfg *config.Config, info Info) (_ *App, err error)
 // assemble builds the parts between the engines and the doors.
 func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	ports := a.db.Ports()
+	ports.Media = media.Erasing(ports.Media, a.blobs) // a deleted message takes the bytes of its media along
 	a.sessions = localsession.New()
 	a.bus = localbus.New()
 	a.router = router.New(router.Options{Self: a.self, Sessions: a.sessions, Bus: a.bus, Log: a.log})
