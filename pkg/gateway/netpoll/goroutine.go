@@ -107,7 +107,7 @@ func (t *Streams) accept(ctx context.Context) {
 	for {
 		nc, err := t.opt.Listener.Accept()
 		if err == nil {
-			t.Attach(nc, addrPort(nc.RemoteAddr()))
+			t.serve(&stream{t: t, nc: nc, fresh: true}, addrPort(nc.RemoteAddr()))
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
@@ -128,14 +128,17 @@ const acceptPause = 100 * time.Millisecond
 // Attach serves a connection from somewhere else. It is closed when the transport is full, stopped, or its acceptor
 // doesn't want it.
 func (t *Streams) Attach(nc net.Conn, remote netip.AddrPort) {
-	s := &stream{t: t, nc: nc}
+	t.serve(&stream{t: t, nc: nc}, remote)
+}
+
+func (t *Streams) serve(s *stream, remote netip.AddrPort) {
 	s.cond.L = &s.mu
 	s.conn.owner = s
 	t.mu.Lock()
 	if t.stopped || t.open >= t.opt.MaxConns {
 		t.full++
 		t.mu.Unlock()
-		nc.Close()
+		s.nc.Close()
 		return
 	}
 	t.open++
@@ -149,7 +152,7 @@ func (t *Streams) Attach(nc net.Conn, remote netip.AddrPort) {
 	t.accepted++
 	t.mu.Unlock()
 	if !t.spawn(func() { s.run(remote) }) {
-		nc.Close()
+		s.nc.Close()
 	}
 }
 

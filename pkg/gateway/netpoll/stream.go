@@ -19,9 +19,10 @@ var writeBuffers = sync.Pool{New: func() any { b := make([]byte, streamWrite); r
 // stream is one connection of the goroutine transport and its own owner. run reads for as long as it lives; a second
 // goroutine writes, but exists only while something waits.
 type stream struct {
-	conn Conn
-	t    *Streams
-	nc   net.Conn
+	conn  Conn
+	t     *Streams
+	nc    net.Conn // replaced once, by Prepare, before anybody else reads or writes
+	fresh bool     // accepted, not attached: Prepare is due
 
 	turn sync.Mutex // held while a handler's method or a posted function runs, so that they never overlap
 	dead bool       // guarded by turn: Closed was called, or detached
@@ -37,6 +38,12 @@ type stream struct {
 }
 
 func (s *stream) run(remote netip.AddrPort) {
+	remote, ok := s.prepare(remote)
+	if !ok {
+		s.t.forget(s)
+		s.nc.Close()
+		return
+	}
 	s.turn.Lock()
 	h := s.t.opt.Accept(&s.conn, remote)
 	s.conn.handler = h
@@ -52,6 +59,22 @@ func (s *stream) run(remote netip.AddrPort) {
 	if err, open := s.read(); open {
 		s.end(err)
 	}
+}
+
+// prepare lets Options.Prepare have its way with a fresh connection.
+func (s *stream) prepare(remote netip.AddrPort) (netip.AddrPort, bool) {
+	prepare := s.t.opt.Prepare
+	if prepare == nil || !s.fresh {
+		return remote, true
+	}
+	nc, remote, err := prepare(s.nc) // a kill meanwhile closes what lies below
+	if err != nil {
+		return remote, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nc = nc
+	return remote, !s.killed
 }
 
 // read passes on what comes, until both sides ended or the connection was killed (open), or detached (not open).
@@ -121,10 +144,11 @@ func (s *stream) kill(err error) {
 	if first {
 		s.killed, s.err = true, err
 	}
+	nc := s.nc
 	s.cond.Broadcast()
 	s.mu.Unlock()
 	if first {
-		s.nc.Close()
+		nc.Close()
 	}
 }
 

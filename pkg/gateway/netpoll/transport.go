@@ -18,6 +18,10 @@ type Options struct {
 	Accept func(c *Conn, remote netip.AddrPort) Handler
 	Log    *slog.Logger
 
+	// Prepare, on the goroutine transport, turns an accepted connection into the one to serve (TLS, a PROXY header), and
+	// names its peer. It may block until its own deadline, and closes nothing; an error closes the connection.
+	Prepare func(nc net.Conn) (net.Conn, netip.AddrPort, error)
+
 	Loops       int // epoll event loops; default one a core
 	MaxConns    int // open connections; more are closed as they are accepted; default 1 << 20
 	MaxOutbound int // bytes waiting for one connection; default 256 KiB

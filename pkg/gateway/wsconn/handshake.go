@@ -190,7 +190,7 @@ func problem(status int, detail string) Refusal {
 // newConn is the transport's acceptor.
 func (s *Server) newConn(t *netpoll.Conn, remote netip.AddrPort) netpoll.Handler {
 	trusted := s.trusts(remote.Addr())
-	c := &Conn{t: t, srv: s, remote: remote, hs: &handshake{trusted: trusted, proxied: !trusted}}
+	c := &Conn{t: t, srv: s, remote: remote, hs: &handshake{trusted: trusted, proxied: !trusted || s.opt.TLS != nil}} // before TLS it was read already
 	s.sockets.Add(1)
 	t.SetTimeout(s.opt.HandshakeTimeout)
 	return c

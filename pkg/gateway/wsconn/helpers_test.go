@@ -246,14 +246,18 @@ func closeText(code ws.StatusCode, reason string) string {
 // read returns the next frame.
 func (c *client) read() (ws.OpCode, string) {
 	c.t.Helper()
-	f, err := ws.ReadFrame(c.r)
+	h, err := ws.ReadHeader(c.r)
 	if err != nil {
 		c.t.Fatalf("read frame: %v", err)
 	}
-	if f.Header.Masked || !f.Header.Fin {
-		c.t.Fatalf("server frame %+v", f.Header)
+	if h.Masked || !h.Fin || h.Length > 32<<20 {
+		c.t.Fatalf("server frame %+v", h)
 	}
-	return f.Header.OpCode, string(f.Payload)
+	payload := make([]byte, h.Length)
+	if _, err := io.ReadFull(c.r, payload); err != nil {
+		c.t.Fatalf("read payload: %v", err)
+	}
+	return h.OpCode, string(payload)
 }
 
 func (c *client) wantText(want string) {

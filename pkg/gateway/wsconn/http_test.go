@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -163,20 +162,27 @@ func TestTLS(t *testing.T) {
 	s = startServer(t, netpoll.Auto, func(o *Options) {
 		withHTTP(&s)(o)
 		o.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		o.HandshakeTimeout = 500 * time.Millisecond
 	})
-	dial := func() *client {
-		nc, err := tls.Dial("tcp", s.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{"h2", "http/1.1"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return newClient(t, nc)
+	dial := func(before string) *client {
+		nc := s.dial(t)
+		nc.send(before)
+		return newClient(t, tls.Client(nc.Conn, &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{"h2", "http/1.1"}}))
 	}
-	c := dial()
+	c := dial(proxySignature + "\x21\x11\x00\x0c\xcb\x00\x71\x07\x7f\x00\x00\x01\x1f\x90\x00\x50")
+	c.send(handshakeText())
+	c.upgraded()
+	if got := s.peer(t).request.RemoteAddr.String(); got != "203.0.113.7:8080" {
+		t.Error(got)
+	}
+	c.Close()
+	c = dial("")
 	c.send(handshakeText())
 	c.upgraded()
 	p := s.peer(t)
-	if !p.request.TLS {
-		t.Error("not known as TLS")
+	if !p.request.TLS || p.conn.RemoteAddr().String() != c.LocalAddr().String() {
+		t.Errorf("%+v", p.request)
 	}
 	long := string(bytes.Repeat([]byte("t"), 100_000))
 	c.send(text(long))
@@ -185,21 +191,21 @@ func TestTLS(t *testing.T) {
 	c.wantClose(1000)
 	p.wantClosed(t, 1000)
 
-	c = dial()
+	c = dial("")
 	c.send("GET /a HTTP/1.1\r\nHost: murre.test\r\n\r\n")
 	if r := c.response(); r.StatusCode != 200 {
 		t.Error(r.StatusCode)
 	}
 	c.Close()
 
-	plain, err := net.Dial("tcp", s.Addr().String()) // no TLS at all
-	if err != nil {
-		t.Fatal(err)
+	for _, wrong := range []string{"GET / HTTP/1.1\r\n\r\n", ""} { // no TLS; nothing at all
+		n := s.dial(t)
+		n.send(wrong)
+		_, _ = io.ReadAll(n.r) // ends, one way or another
+		n.Close()
 	}
-	n := newClient(t, plain)
-	n.send("GET / HTTP/1.1\r\n\r\n")
-	if _, err := io.ReadAll(n.r); err != nil {
-		t.Log("ended with", err)
+	if got := s.Stats().Refused; got["tls"]+got["proxy_header"] != 2 {
+		t.Error(got)
 	}
 	if _, err := NewServer(Options{Handler: s.handler, Listen: "127.0.0.1:0", TLS: &tls.Config{}, Transport: netpoll.Epoll}); err == nil {
 		t.Error("TLS over epoll was accepted")

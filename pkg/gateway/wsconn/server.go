@@ -2,12 +2,12 @@ package wsconn
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,13 +55,13 @@ func (s *Server) Listen() error {
 	}
 	s.addr = l.Addr()
 	s.handed.addr = s.addr
+	o := netpoll.Options{Kind: s.opt.Transport, Listener: l, Accept: s.newConn, Log: s.opt.Log,
+		Loops: s.opt.Loops, MaxConns: s.opt.MaxConnections, MaxOutbound: s.opt.Limits.Outbound}
 	if s.opt.TLS != nil {
 		conf := s.opt.TLS.Clone()
 		conf.NextProtos = []string{"http/1.1"} // WebSocket upgrades are an HTTP/1.1 matter
-		l = tls.NewListener(l, conf)
+		o.Prepare = func(nc net.Conn) (net.Conn, netip.AddrPort, error) { return s.startTLS(nc, conf) }
 	}
-	o := netpoll.Options{Kind: s.opt.Transport, Listener: l, Accept: s.newConn, Log: s.opt.Log,
-		Loops: s.opt.Loops, MaxConns: s.opt.MaxConnections, MaxOutbound: s.opt.Limits.Outbound}
 	var err error
 	if s.main, err = netpoll.New(o); err != nil {
 		l.Close()

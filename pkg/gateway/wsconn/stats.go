@@ -36,6 +36,7 @@ const (
 	refusedTimeout
 	refusedUpgradeTimeout
 	refusedProxyHeader
+	refusedTLS
 	refusedBusy
 	refusedUnauthenticated
 	refusedForbidden
@@ -46,7 +47,7 @@ const (
 	refusalReasons
 )
 
-var refusalNames = [refusalReasons]string{"malformed", "too_large", "timeout", "upgrade_timeout", "proxy_header", "busy",
+var refusalNames = [refusalReasons]string{"malformed", "too_large", "timeout", "upgrade_timeout", "proxy_header", "tls", "busy",
 	"unauthenticated", "forbidden", "conflict", "rate_limited", "internal", "other"}
 
 // reasonOf counts a Handler's refusal by its status.
