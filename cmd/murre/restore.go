@@ -1,8 +1,6 @@
 package main
 
 import (
-	"log/slog"
-
 	"github.com/spf13/cobra"
 
 	"github.com/murre-chat/murre/pkg/app"
@@ -12,7 +10,7 @@ func newRestore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore BACKUP",
 		Short: "Make a data folder of a backup",
-		Long: `Copies a backup to a new data folder and opens it once to see that it is sound. The folder must not exist or be empty;
+		Long: `Copies a backup to a new data folder and reads it back to see that it is sound. The folder must not exist or be empty;
 a folder in use is never touched. Clients that had seen messages newer than the backup keep them on their screens;
 on the server those are gone.`,
 		Example: "  murre restore /backups/murre-2026-01-31 --data /var/lib/murre-restored",
@@ -20,8 +18,7 @@ on the server those are gone.`,
 	}
 	data := dataFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
-		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-		b, err := app.Restore(cmd.Context(), a[0], *data, log)
+		b, err := app.Restore(cmd.Context(), a[0], *data)
 		if err != nil {
 			return err
 		}

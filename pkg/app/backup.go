@@ -7,26 +7,23 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/murre-chat/murre/pkg/config"
 	"github.com/murre-chat/murre/pkg/operate"
+	"github.com/murre-chat/murre/pkg/store/pebblestore"
 )
+
+// unfinished is the folder of uploads under way: they change, so they can't be linked, and start over after a restore.
+const unfinished = "uploads"
 
 // backupNote is the file that says what a backup is.
 const backupNote = "backup.json"
 
-// checkpointer writes a consistent copy of a store to a new folder, while it is in use.
-type checkpointer interface {
-	Checkpoint(ctx context.Context, dir string) error
-}
-
 // backup writes the store, then the media that it may name, to a new folder: whole or not at all. Files that never change
 // are linked where the file system can, so a backup on the same one is quick and small; copy it elsewhere.
-func backup(ctx context.Context, db any, data, to string) (b operate.Backup, err error) {
+func backup(ctx context.Context, db *pebblestore.DB, data, to string) (b operate.Backup, err error) {
 	began := time.Now()
 	if _, err := os.Lstat(to); err == nil {
 		return b, fmt.Errorf("backup: %s exists already", to)
@@ -44,11 +41,7 @@ func backup(ctx context.Context, db any, data, to string) (b operate.Backup, err
 		}
 	}()
 	// The store first: media that is uploaded meanwhile may be in the copy without need, but none is missing.
-	cp, ok := db.(checkpointer)
-	if !ok {
-		return b, errors.New("backup: this store has no checkpoints")
-	}
-	if err := cp.Checkpoint(ctx, storeDir(part)); err != nil {
+	if err := db.Checkpoint(ctx, storeDir(part)); err != nil {
 		return b, fmt.Errorf("backup: %w", err)
 	}
 	if err := copyTree(ctx, mediaDir(data), mediaDir(part), true); err != nil {
@@ -74,9 +67,9 @@ func backup(ctx context.Context, db any, data, to string) (b operate.Backup, err
 	return b, nil
 }
 
-// Restore makes a data folder of a backup. The folder must not exist or be empty. What comes out is opened once, so that
-// a broken backup shows here and not when it is needed.
-func Restore(ctx context.Context, from, data string, log *slog.Logger) (operate.Backup, error) {
+// Restore makes a data folder of a backup. The folder must not exist or be empty. The store is read back
+// whole, so that a broken backup shows here and not when it is needed.
+func Restore(ctx context.Context, from, data string) (operate.Backup, error) {
 	var b operate.Backup
 	began := time.Now()
 	if _, err := os.Stat(filepath.Join(from, backupNote)); err != nil {
@@ -98,23 +91,20 @@ func Restore(ctx context.Context, from, data string, log *slog.Logger) (operate.
 		return b, fmt.Errorf("restore: %w", err)
 	}
 	// Copied, never linked: a data folder that shares files with its backup could spoil it.
-	if err := copyTree(ctx, from, part, false); err != nil {
+	if err := copyTree(ctx, mediaDir(from), mediaDir(part), false); err != nil {
 		return b, errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(part))
 	}
-	db, err := openStore(part, config.Default(), log)
-	if err == nil {
-		err = errors.Join(db.Ping(ctx), db.Close())
+	if err := pebblestore.Restore(ctx, storeDir(from), storeDir(part)); err != nil {
+		return b, errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(part))
 	}
+	files, bytes, err := syncTree(part)
 	if err != nil {
-		return b, errors.Join(fmt.Errorf("restore: the backup doesn't open: %w", err), os.RemoveAll(part))
-	}
-	if b.Files, b.Bytes, err = syncTree(part); err != nil {
 		return b, fmt.Errorf("restore: %w", err)
 	}
 	if err := os.Rename(part, data); err != nil {
 		return b, fmt.Errorf("restore: %w", err)
 	}
-	b.Folder, b.Elapsed = data, time.Since(began)
+	b.Folder, b.Files, b.Bytes, b.Elapsed = data, files, bytes, time.Since(began)
 	return b, nil
 }
 
@@ -137,6 +127,8 @@ func copyTree(ctx context.Context, from, to string, link bool) error {
 		}
 		dest := filepath.Join(to, rel)
 		switch {
+		case d.IsDir() && rel == unfinished:
+			return fs.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(dest, 0o700)
 		case !d.Type().IsRegular():

@@ -168,7 +168,8 @@ func (d *Desk) fill(ctx context.Context, t *Trace, c chat.Conversation, msg *cha
 		if err != nil {
 			return fmt.Errorf("read watermarks: %w", err)
 		}
-		mt.Delivered, mt.Read = receipt.DeliveredTo >= msg.ID, receipt.ReadTo >= msg.ID
+		mt.Read = receipt.ReadTo >= msg.ID
+		mt.Delivered = mt.Read || receipt.DeliveredTo >= msg.ID // what was read came
 		if c.Kind != chat.Channel {
 			if mt.Events, err = d.events(ctx, m.User, msg.ID); err != nil {
 				return err
