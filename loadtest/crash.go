@@ -33,6 +33,8 @@ const (
 	crashRate    = 2400
 	groupShare   = 40
 	crashDevices = 20 // people with a second device
+	replyShare   = 10 // one in so many messages answers the newest one received
+	readShare    = 20 // one in so many comes with a read of it
 )
 
 // CrashRound is the JSON line of one round.

@@ -56,6 +56,7 @@ type seat struct {
 	synced  bool
 	unacked []*outgoing // in order of sending
 	byKey   map[chat.ClientMessageID]*outgoing
+	last    map[chat.ConversationID]chat.MessageID // newest message received
 }
 
 // outgoing is a message that its sender hasn't seen acked.
@@ -159,7 +160,7 @@ func (c *crowd) populate(ctx context.Context) error {
 			devices = 2
 		}
 		for d := range devices {
-			st := &seat{p: p, n: i, primary: d == 0, online: i < crashOnline, byKey: map[chat.ClientMessageID]*outgoing{}}
+			st := &seat{p: p, n: i, primary: d == 0, online: i < crashOnline, byKey: map[chat.ClientMessageID]*outgoing{}, last: map[chat.ConversationID]chat.MessageID{}}
 			st.c = p.socket(c.r.l, s, d, c, len(c.seats))
 			c.seats = append(c.seats, st)
 			c.byConn[st.c] = st
@@ -244,6 +245,13 @@ func (c *crowd) write() {
 	}
 	c.seq++
 	o := &outgoing{conv: conv, key: clientID(time.Now().UnixNano(), uint32(st.c.Data), c.seq), content: text(int64(c.seq))}
+	if c.rng.IntN(replyShare) == 0 {
+		o.replyTo = st.last[conv]
+	}
+	if read := st.last[conv]; read != 0 && c.rng.IntN(readShare) == 0 && st.c.Connected() {
+		c.add(check.Event{Kind: check.ReadSent, User: st.p.id, Device: st.c.Device, Conversation: conv, Message: read})
+		st.c.Send(&protocol.ClientFrame{Type: protocol.TypeRead, Read: protocol.ReadFrame{Conversation: conv, UpTo: read}})
+	}
 	st.unacked = append(st.unacked, o)
 	st.byKey[o.key] = o
 	if st.c.Connected() && st.synced {
@@ -257,7 +265,7 @@ func (c *crowd) put(st *seat, o *outgoing) {
 		Conversation: o.conv, ClientMessage: o.key, Content: o.content, ContentType: chat.Text, Resend: o.again, ReplyTo: o.replyTo,
 	}
 	o.again = true
-	c.add(check.Event{Kind: check.Sent, User: st.p.id, Device: st.c.Device, Conversation: o.conv, Client: o.key, Digest: check.Digest(o.content)})
+	c.add(check.Event{Kind: check.Sent, User: st.p.id, Device: st.c.Device, Conversation: o.conv, Client: o.key, Digest: check.Digest(o.content), ReplyTo: o.replyTo})
 	if c.alive {
 		c.onWire++
 	}
@@ -297,6 +305,7 @@ func (c *crowd) Message(cl *wire.Client, m *protocol.Message, batch bool) {
 		c.res.Dropped++
 		return
 	}
+	st.last[m.Conversation] = max(st.last[m.Conversation], m.ID)
 	via := check.Push
 	if batch {
 		via = check.Batch
@@ -464,7 +473,24 @@ func (c *crowd) histories(ctx context.Context) error {
 	for _, p := range []*person{c.ps[0], c.ps[1], c.ps[crashOnline], c.ps[crashMembers-1]} {
 		g.Go(func() error { return c.history(ctx, p, c.group) })
 	}
+	g.Go(func() error { return c.receipts(ctx, c.ps[0], c.group) })
+	for i, conv := range c.convs {
+		g.Go(func() error { return c.receipts(ctx, c.ps[2*i], conv) })
+	}
 	return g.Wait()
+}
+
+// receipts reads the watermarks of a conversation.
+func (c *crowd) receipts(ctx context.Context, p *person, conv chat.ConversationID) error {
+	list, err := p.rest.Receipts(ctx, conv, 0)
+	if err != nil {
+		return fmt.Errorf("receipts of %s: %w", conv, err)
+	}
+	return c.r.on(ctx, func() {
+		for _, w := range list {
+			c.add(check.Event{Kind: check.ReceiptSeen, User: p.id, Conversation: conv, Sender: w.User, Message: w.DeliveredTo, ReadTo: w.ReadTo})
+		}
+	})
 }
 
 // history reads one history forward, page by page, and records it whole.

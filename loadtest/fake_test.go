@@ -94,6 +94,9 @@ func fakeServe(args []string) error {
 	})
 	mux.HandleFunc("POST /api/v1/conversations", f.create)
 	mux.HandleFunc("GET /api/v1/conversations/{id}/messages", f.history)
+	mux.HandleFunc("GET /api/v1/conversations/{id}/receipts", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"receipts":[]}`))
+	})
 	mux.HandleFunc("GET /ws", f.socket)
 	server := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -308,7 +311,7 @@ func (f *fake) message(c *fakeConn, s *protocol.SendFrame) {
 	m := f.byKey[s.ClientMessage]
 	if m == nil || f.sin == "double" && s.Resend {
 		m = &protocol.Message{
-			ID: chat.MessageID(f.next()), Conversation: s.Conversation, Sender: c.user, Content: s.Content, ContentType: "text",
+			ID: chat.MessageID(f.next()), Conversation: s.Conversation, Sender: c.user, Content: s.Content, ContentType: "text", ReplyTo: s.ReplyTo,
 			CreatedAt: protocol.Time(time.Now().UnixMilli()), ClientMessageID: s.ClientMessage,
 		}
 		m.Event = chat.EventID(f.next())
