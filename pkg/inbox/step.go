@@ -149,8 +149,9 @@ func (d *Device) syncedLocked() int64 {
 	}
 	// After a crash ids run ahead of the wall clock, from the high water that was reserved before it: the time of an id
 	// alone would promise what hasn't been sent yet. The promise ends with the last read of the log, too.
-	read := d.log.o.Now().UnixMilli() - (d.log.mono() - d.verified)
-	return min(id.ID(c).UnixMillis(), read)
+	now := d.log.o.Now().UnixMilli()
+	ahead := max(0, id.ID(d.log.o.Store.Inbox.Horizon()).UnixMillis()-now)
+	return min(id.ID(c).UnixMillis()-ahead, now-(d.log.mono()-d.verified))
 }
 
 // streams returns the device's streams, its own log first.
