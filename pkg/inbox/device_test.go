@@ -97,11 +97,10 @@ func TestLivePushesAndCursor(t *testing.T) {
 	p.dev.AckEvents(one.Event.ID)
 	p.until(t, "cursor", func() bool { return r.stored(t, dev).AckedTo >= two.Event.ID })
 	p.until(t, "mark", func() bool { return r.notes.mark(r.conv) == two.Message.ID })
-	p.until(t, "idle device", func() bool {
-		p.dev.mu.Lock()
-		defer p.dev.mu.Unlock()
-		return p.dev.main.w == nil && p.dev.where == inIdle
-	})
+	p.until(t, "idle device", p.resting)
+	if p.dev.main.w != nil {
+		t.Error("an idle device holds on to its traffic")
+	}
 	if n := len(p.messages()); n != 2 {
 		t.Errorf("%d messages, want 2", n)
 	}
@@ -145,11 +144,7 @@ func TestLostPushIsFoundWithTheClockSetBack(t *testing.T) {
 	p.show(r.post(t, "after a step forward"))
 	p.until(t, "the third", func() bool { return len(p.got) == 3 })
 	p.dev.AckMessages(p.messages()...)
-	p.until(t, "idle device", func() bool {
-		p.dev.mu.Lock()
-		defer p.dev.mu.Unlock()
-		return p.dev.where == inIdle
-	})
+	p.until(t, "idle device", p.resting)
 }
 
 // A push refused by the connection while a read is under way that saw it in flight: the read must not move past it.

@@ -106,11 +106,19 @@ type fataler interface {
 
 func newRig(t testing.TB, run bool) *rig {
 	t.Helper()
+	r, stop := startRig(t, run)
+	t.Cleanup(stop)
+	return r
+}
+
+// startRig makes a rig; stop ends it.
+func startRig(t fataler, run bool) (r *rig, stop func()) {
+	t.Helper()
 	db, err := pebblestore.Open(pebblestore.Options{Dir: "data", FS: vfs.NewMem(), MemTableBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{db: db, faults: faultstore.New(1), a: chat.NewUserID(time.Now()), b: chat.NewUserID(time.Now()), ctx: context.Background()}
+	r = &rig{db: db, faults: faultstore.New(1), a: chat.NewUserID(time.Now()), b: chat.NewUserID(time.Now()), ctx: context.Background()}
 	r.store = r.faults.Wrap(db.Ports())
 	r.notes = &notes{store: db.Ports(), clock: db.Clock(), marks: make(map[chat.ConversationID]chat.MessageID)}
 	r.log = New(Options{
@@ -121,7 +129,7 @@ func newRig(t testing.TB, run bool) *rig {
 	if err := r.store.Members.CreateDirect(r.ctx, chat.Conversation{ID: r.conv, Kind: chat.Direct}, r.a, r.b); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -129,15 +137,14 @@ func newRig(t testing.TB, run bool) *rig {
 			_ = r.log.Run(ctx)
 		}
 	}()
-	t.Cleanup(func() {
-		stop()
+	return r, func() {
+		cancel()
 		<-done
 		r.log.wg.Wait()
 		if err := db.Close(); err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
-	})
-	return r
+	}
 }
 
 // device makes a device of b with its cursor at the log's start.
@@ -292,11 +299,19 @@ func (p *phone) until(t fataler, what string, ok func() bool) {
 			lines := slices.Clone(p.lines)
 			p.mu.Unlock()
 			p.dev.mu.Lock()
-			st := fmt.Sprintf("state %d missed %v batch %v stepping %v waiting %v where %d unacked %d", p.dev.state, p.dev.missed, p.dev.batch, p.dev.stepping, p.dev.waiting, p.dev.where, p.dev.unacked())
+			st := fmt.Sprintf("state %d missed %v batch %v stepping %v waiting %v unacked %d", p.dev.state, p.dev.missed, p.dev.batch, p.dev.stepping, p.dev.waiting, p.dev.unacked())
 			p.dev.mu.Unlock()
 			t.Fatalf("no %s in 10 s; %s; the phone got %d lines, the last %v", what, st, len(lines), lines[max(0, len(lines)-10):])
 		}
 	}
+}
+
+// resting reports whether the device waits for its idle read.
+func (p *phone) resting() bool {
+	l := p.r.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return p.dev.where == inIdle
 }
 
 func (p *phone) untilSynced(t fataler, n int) {
