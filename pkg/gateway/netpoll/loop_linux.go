@@ -89,13 +89,20 @@ func newLoop(p *poller, id int) (*loop, error) {
 	return l, nil
 }
 
+// release frees the loop after its last turn, and does what was handed to it since.
 func (l *loop) release() {
 	l.file.Close()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.over = true
-	for _, n := range l.arrived { // handed over after the last turn
+	posts, arrived := l.posts, l.arrived
+	l.posts, l.arrived = nil, nil
+	l.mu.Unlock()
+	for _, n := range arrived {
 		unix.Close(n.fd)
+		l.p.open.Add(-1)
+	}
+	for _, f := range posts {
+		f()
 	}
 }
 

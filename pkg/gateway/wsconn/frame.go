@@ -30,3 +30,16 @@ func AppendHeader(dst []byte, op ws.OpCode, n int) []byte {
 		return binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
 	}
 }
+
+// Headroom is what SealText needs before the payload.
+const Headroom = 10
+
+// SealText makes a text frame of a buffer whose payload begins at Headroom, without copying: the header is written
+// before the payload, and the frame, which shares the buffer, returned. For encoders that append.
+func SealText(b []byte) []byte {
+	var head [Headroom]byte
+	header := AppendHeader(head[:0], ws.OpText, len(b)-Headroom)
+	start := Headroom - len(header)
+	copy(b[start:], header)
+	return b[start:]
+}

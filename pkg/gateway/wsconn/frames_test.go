@@ -194,3 +194,12 @@ func TestUTF8InPieces(t *testing.T) {
 		}
 	}
 }
+
+func TestSealText(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 65535, 65536, 200_000} {
+		payload := repeat("s", n)
+		if got := SealText(append(make([]byte, Headroom, Headroom+n), payload...)); string(got) != string(TextFrame([]byte(payload))) {
+			t.Errorf("%d bytes: %.20x", n, got)
+		}
+	}
+}

@@ -16,7 +16,8 @@ import (
 type Options struct {
 	Handler Handler // required
 	// HTTP serves every request that isn't an upgrade of Path; its Handler and timeouts are the caller's. nil: such
-	// requests are answered with 404. Server.ServeUpgrade makes a kept-alive HTTP connection a WebSocket.
+	// requests are answered with 404. Its requests have no TLS field, also over TLS. Route Path to Server.ServeUpgrade, which
+	// makes a kept-alive HTTP connection a WebSocket.
 	HTTP *http.Server
 	Log  *slog.Logger // default slog.Default()
 
