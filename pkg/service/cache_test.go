@@ -141,20 +141,3 @@ func TestCachesCountForFiveSeconds(t *testing.T) {
 	_, err = r.History(ctx, p[1], HistoryRequest{Conversation: g})
 	r.code(err, chat.CodeForbidden)
 }
-
-func BenchmarkMembershipHit(b *testing.B) {
-	r := newRig(b)
-	p := r.people(2)
-	d := r.create(p[0], chat.Direct, "", p[1])
-	ctx := b.Context()
-	r.poll()
-	if _, err := r.membership(ctx, d); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := r.membership(ctx, d); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
