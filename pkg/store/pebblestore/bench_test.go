@@ -39,10 +39,13 @@ func randomUsers(n int) []chat.UserID {
 }
 
 // benchAppend sends b.N messages from some goroutines, each of which waits for its message.
-func benchAppend(b *testing.B, d *DB, senders int, recipients func(i int) []chat.UserID) {
+// With a rate (messages a second in all) they send no faster.
+func benchAppend(b *testing.B, d *DB, senders int, rate float64, recipients func(i int) []chat.UserID) {
 	p := d.Ports()
 	text := string(make([]byte, 120))
 	users := randomUsers(senders)
+	var mu sync.Mutex
+	var times []time.Duration
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	before, began, used := d.Stats(), time.Now(), cpu()
@@ -53,7 +56,13 @@ func benchAppend(b *testing.B, d *DB, senders int, recipients func(i int) []chat
 		wg.Go(func() {
 			to := recipients(i)
 			conv := chat.DirectID(users[i], to[0])
+			at := time.Now().Add(time.Duration(rand.Float64() * float64(senders) / max(rate, 1) * 1e9))
 			for left.Add(-1) >= 0 {
+				if rate > 0 {
+					time.Sleep(time.Until(at))
+					at = at.Add(time.Duration(float64(senders) / rate * 1e9))
+				}
+				began := time.Now()
 				next, err := d.Clock().Next()
 				if err != nil {
 					b.Error(err)
@@ -74,6 +83,11 @@ func benchAppend(b *testing.B, d *DB, senders int, recipients func(i int) []chat
 					b.Error(err)
 					return
 				}
+				if rate > 0 {
+					mu.Lock()
+					times = append(times, time.Since(began))
+					mu.Unlock()
+				}
 			}
 		})
 	}
@@ -82,6 +96,9 @@ func benchAppend(b *testing.B, d *DB, senders int, recipients func(i int) []chat
 	took, spent, s := time.Since(began), cpu()-used, d.Stats()
 	commits := s.Commits - before.Commits
 	rows := s.InboxRows - before.InboxRows
+	if rate > 0 {
+		reportTimes(b, times)
+	}
 	b.ReportMetric(float64(b.N)/took.Seconds(), "msgs/s")
 	b.ReportMetric(float64(spent.Microseconds())/float64(b.N), "cpu-µs/msg")
 	b.ReportMetric(float64(commits)/took.Seconds(), "fsyncs/s")
@@ -94,7 +111,7 @@ func BenchmarkAppend1to1(b *testing.B) {
 	for _, senders := range []int{1, 4, 20, 200} {
 		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
 			to := randomUsers(senders)
-			benchAppend(b, openBench(b), senders, func(i int) []chat.UserID { return to[i : i+1] })
+			benchAppend(b, openBench(b), senders, 0, func(i int) []chat.UserID { return to[i : i+1] })
 		})
 	}
 }
@@ -104,7 +121,16 @@ func BenchmarkAppendGroup256(b *testing.B) {
 		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
 			to := randomUsers(256)
 			slices.SortFunc(to, chat.UserID.Compare) // as a membership has them
-			benchAppend(b, openBench(b), senders, func(int) []chat.UserID { return to })
+			benchAppend(b, openBench(b), senders, 0, func(int) []chat.UserID { return to })
+		})
+	}
+}
+
+func BenchmarkAppendOpenLoop(b *testing.B) {
+	for _, rate := range []float64{500, 2000, 5000, 10_000, 20_000} {
+		b.Run(fmt.Sprintf("rate=%.0f", rate), func(b *testing.B) {
+			to := randomUsers(200)
+			benchAppend(b, openBench(b), 200, rate, func(i int) []chat.UserID { return to[i : i+1] })
 		})
 	}
 }
