@@ -12,7 +12,7 @@ import (
 type (
 	// ConversationPath names a conversation.
 	ConversationPath struct {
-		Conversation chat.ConversationID `path:"conversationId" doc:"UUID"`
+		Conversation chat.ConversationID `path:"conversationId" format:"uuid"`
 	}
 	// MessagePath names a message.
 	MessagePath struct {
@@ -22,15 +22,15 @@ type (
 	// MemberPath names a member.
 	MemberPath struct {
 		ConversationPath
-		User chat.UserID `path:"userId" doc:"UUID"`
+		User chat.UserID `path:"userId" format:"uuid"`
 	}
 	// UserPath names a user.
 	UserPath struct {
-		User chat.UserID `path:"userId" doc:"UUID"`
+		User chat.UserID `path:"userId" format:"uuid"`
 	}
 	// MediaPath names a blob.
 	MediaPath struct {
-		Media chat.MediaID `path:"mediaId" doc:"UUID"`
+		Media chat.MediaID `path:"mediaId" format:"uuid"`
 	}
 )
 

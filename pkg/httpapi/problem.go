@@ -24,7 +24,7 @@ type Problem struct {
 	Code         string         `json:"code" doc:"Error code" enum:"INVALID_JSON,VALIDATION_ERROR,UNAUTHENTICATED,FORBIDDEN,NOT_FOUND,CONFLICT,RATE_LIMITED,TOO_LARGE,UNAVAILABLE,INTERNAL"`
 	Detail       string         `json:"detail,omitempty" doc:"What went wrong, for people"`
 	Field        string         `json:"field,omitempty" doc:"The input at fault, the first of errors"`
-	Errors       []FieldProblem `json:"errors,omitempty" doc:"All inputs at fault"`
+	Errors       []FieldProblem `json:"errors,omitempty" nullable:"false" doc:"All inputs at fault"`
 	RetryAfterMs int64          `json:"retryAfterMs,omitempty" doc:"When to try again, milliseconds"`
 }
 

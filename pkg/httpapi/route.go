@@ -50,7 +50,7 @@ func (a *API) operation(e endpoint) huma.Operation {
 }
 
 func (a *API) problemResponse() *huma.Response {
-	schema := huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas, problemGoType)
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(problemGoType, true, "Problem")
 	return &huma.Response{
 		Description: "The request failed",
 		Content:     map[string]*huma.MediaType{problemType: {Schema: schema}},

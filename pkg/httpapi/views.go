@@ -22,7 +22,7 @@ func (Time) Schema(huma.Registry) *huma.Schema {
 
 // User is an account as others see it.
 type User struct {
-	ID          string `json:"id" doc:"UUID"`
+	ID          string `json:"id" format:"uuid"`
 	Username    string `json:"username"`
 	DisplayName string `json:"displayName"`
 	AvatarURL   string `json:"avatarUrl,omitempty" doc:"Path of this server"`
@@ -47,7 +47,7 @@ func userViews(us []chat.User) []User {
 
 // Participant is a member of a conversation.
 type Participant struct {
-	UserID      string `json:"userId" doc:"UUID"`
+	UserID      string `json:"userId" format:"uuid"`
 	Username    string `json:"username"`
 	DisplayName string `json:"displayName"`
 	AvatarURL   string `json:"avatarUrl,omitempty"`
@@ -69,7 +69,7 @@ func participantViews(ps []service.Participant) []Participant {
 
 // Conversation is a conversation as the caller sees it.
 type Conversation struct {
-	ID               string        `json:"id" doc:"UUID"`
+	ID               string        `json:"id" format:"uuid"`
 	Type             string        `json:"type" enum:"direct,group,channel"`
 	Name             string        `json:"name" doc:"Empty for direct conversations"`
 	AvatarURL        string        `json:"avatarUrl,omitempty"`
@@ -101,20 +101,20 @@ func conversationView(c *service.ConversationView, me chat.UserID) Conversation 
 
 // Reaction is one member's reaction to a message.
 type Reaction struct {
-	UserID string `json:"userId"`
+	UserID string `json:"userId" format:"uuid"`
 	Emoji  string `json:"emoji"`
 }
 
 // Message is one message.
 type Message struct {
 	ID              string     `json:"id" doc:"13 characters; sorts as text in the order of the conversation"`
-	ConversationID  string     `json:"conversationId"`
-	SenderID        string     `json:"senderId"`
+	ConversationID  string     `json:"conversationId" format:"uuid"`
+	SenderID        string     `json:"senderId" format:"uuid"`
 	Content         string     `json:"content" doc:"Exactly as it was sent; empty when deleted"`
 	ContentType     string     `json:"contentType" enum:"text,image,video,file"`
 	Media           *Media     `json:"media,omitempty"`
 	ReplyToID       string     `json:"replyToId,omitempty"`
-	Reactions       []Reaction `json:"reactions,omitempty"`
+	Reactions       []Reaction `json:"reactions,omitempty" nullable:"false"`
 	CreatedAt       Time       `json:"createdAt"`
 	EditedAt        Time       `json:"editedAt,omitzero"`
 	Deleted         bool       `json:"deleted,omitempty"`
@@ -168,7 +168,7 @@ func mediaView(m *chat.Media) Media {
 
 // Receipt says how far a member's devices have received and the member has read.
 type Receipt struct {
-	UserID      string `json:"userId"`
+	UserID      string `json:"userId" format:"uuid"`
 	DeliveredTo string `json:"deliveredTo,omitempty" doc:"Message id: this and all before it; absent: nothing yet"`
 	ReadTo      string `json:"readTo,omitempty" doc:"Message id: this and all before it; absent: nothing yet"`
 }
