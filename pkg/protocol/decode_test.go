@@ -52,3 +52,27 @@ func BenchmarkAppendMessage(b *testing.B) {
 		dst = AppendMessage(dst[:0], &m, 1<<60+1, chat.Sent)
 	}
 }
+
+func BenchmarkDecodeServerMessage(b *testing.B) {
+	m := sampleMessage()
+	m.Content = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua"
+	data := AppendMessage(nil, m, sampleEventID(1), 0)
+	var f ServerFrame
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := DecodeServer(data, &f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeServerStatus(b *testing.B) {
+	data := AppendStatus(nil, &chat.StatusChange{Conversation: room, User: bob, Status: chat.Delivered, Messages: []chat.MessageID{sampleMessageID(1)}, At: sampleTime})
+	var f ServerFrame
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := DecodeServer(data, &f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -190,3 +190,38 @@ func FuzzEncodeRoundtrip(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeServer holds the fast path for messages and statuses against encoding/json on the same structs.
+func FuzzDecodeServer(f *testing.F) {
+	for _, s := range serverSamples() {
+		f.Add(s.frame)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var frame ServerFrame
+		if err := DecodeServer(data, &frame); err != nil || (frame.Type != TypeMessage && frame.Type != TypeMessageStatus) {
+			return
+		}
+		var want struct {
+			Payload json.RawMessage `json:"payload"`
+		}
+		if err := json.Unmarshal(data, &want); err != nil {
+			t.Fatalf("accepted, yet %v", err)
+		}
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(want.Payload, &fields) != nil {
+			return // payload twice under names that differ in case: encoding/json takes the last
+		}
+		var content string
+		if frame.Type == TypeMessage && json.Unmarshal(fields["content"], &content) == nil && content != frame.Message.Content {
+			t.Fatalf("content %q, want %q", frame.Message.Content, content)
+		}
+		var id chat.MessageID
+		name, got := "id", frame.Message.ID
+		if frame.Type == TypeMessageStatus {
+			name, got = "messageId", frame.Status.Message
+		}
+		if json.Unmarshal(fields[name], &id) == nil && id != got {
+			t.Fatalf("%s %v, want %v", name, got, id)
+		}
+	})
+}
