@@ -198,6 +198,9 @@ func (a *Auth) ChangeProfile(ctx context.Context, user chat.UserID, c ProfileCha
 	if err := a.o.Changes.Append(ctx, []store.ChangeEntry{{Kind: store.LogProfile, User: user}}); err != nil {
 		return chat.User{}, storeError("log profile change", err)
 	}
+	a.o.Router.Push(ctx, &chat.Push{
+		Kind: chat.PushControl, Recipients: []chat.UserID{user}, Control: &chat.Control{Kind: chat.ControlProfile},
+	})
 	return a.User(ctx, user)
 }
 

@@ -80,6 +80,7 @@ const (
 	ControlReplaced                          // close with 4001 an older connection of OnlyDevice
 	ControlInvalidate                        // drop the cached membership of Conversation
 	ControlNewDevice                         // drop the cached device list of the recipients
+	ControlProfile                           // drop the cached names and pictures of the recipients
 )
 
 // Control is an order to gateways, never shown to a client.

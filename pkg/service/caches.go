@@ -213,6 +213,10 @@ func (s *Service) Invalidate(p *chat.Push) {
 		for _, u := range p.Recipients {
 			s.caches.devices.drop(u)
 		}
+	case chat.ControlProfile:
+		for _, u := range p.Recipients {
+			s.caches.users.drop(u)
+		}
 	}
 }
 
