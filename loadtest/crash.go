@@ -35,6 +35,7 @@ const (
 	crashDevices = 20 // people with a second device
 	replyShare   = 10 // one in so many messages answers the newest one received
 	readShare    = 20 // one in so many comes with a read of it
+	killTwice    = 3  // in one of so many rounds the server is killed again while everybody comes back
 )
 
 // CrashRound is the JSON line of one round.
@@ -44,6 +45,7 @@ type CrashRound struct {
 	At          time.Time         `json:"at"`
 	OK          bool              `json:"ok"`
 	Users       int               `json:"users"`
+	Kills       int               `json:"kills"`
 	KilledAfter float64           `json:"killedAfterSeconds"` // of load
 	Rate        float64           `json:"messagesPerSecond"`  // put on the wire while the server lived
 	Sent        int               `json:"sent"`
@@ -58,8 +60,8 @@ type CrashRound struct {
 	Duplicated  int               `json:"duplicated"`
 	Disordered  int               `json:"disordered"`
 	Other       map[string]int    `json:"other,omitempty"` // further broken promises
-	ReadyMs     int64             `json:"readyMs"`         // restart to ready
-	CaughtUpMs  int64             `json:"caughtUpMs"`      // ready to everything acked and delivered
+	ReadyMs     int64             `json:"readyMs"`         // restart to ready, the slowest
+	CaughtUpMs  int64             `json:"caughtUpMs"`      // last restart to everything acked and delivered, 1.5 s of silence included
 	Dropped     int               `json:"dropped,omitempty"`
 	Error       string            `json:"error,omitempty"`
 	First       []check.Violation `json:"first,omitempty"`

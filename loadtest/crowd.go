@@ -91,31 +91,32 @@ func (c *crowd) run(ctx context.Context) error {
 	if err := c.r.sleep(ctx, life); err != nil {
 		return err
 	}
-	c.r.s.Kill()
-	died := time.Now()
-	if err := c.r.on(ctx, func() {
-		c.alive = false
+	c.res.Kills = 1
+	err := c.kill(ctx, func(died time.Time) {
 		c.res.KilledAfter, c.res.Rate = died.Sub(began).Seconds(), float64(c.onWire)/died.Sub(began).Seconds()
 		c.res.AckedBefore = int(c.acked)
 		for _, s := range c.seats {
 			c.res.Unknown += len(s.unacked)
 		}
-		c.add(check.Event{Kind: check.Restart})
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	if err := c.r.start(ctx); err != nil {
-		return fmt.Errorf("start again after the kill: %w", err)
-	}
-	c.res.ReadyMs = c.r.s.Ready.Milliseconds()
-	back := time.Now()
-	if err := c.r.on(ctx, func() {
-		c.alive = true
-		for _, s := range c.seats {
-			s.c.Target = c.r.s.Target
-			s.online, s.retry = true, true // those away come back too
+	if c.rng.IntN(killTwice) == 0 {
+		// Once more, while everybody is coming back and sends again.
+		if err := c.resume(ctx); err != nil {
+			return err
 		}
-	}); err != nil {
+		if err := c.r.sleep(ctx, time.Duration(20+c.rng.IntN(700))*time.Millisecond); err != nil {
+			return err
+		}
+		c.res.Kills = 2
+		if err := c.kill(ctx, func(time.Time) {}); err != nil {
+			return err
+		}
+	}
+	back := time.Now()
+	if err := c.resume(ctx); err != nil {
 		return err
 	}
 	if err := c.r.sleep(ctx, 500*time.Millisecond); err != nil {
@@ -136,6 +137,32 @@ func (c *crowd) run(ctx context.Context) error {
 	}
 	c.res.judge(c.check.Finish())
 	return nil
+}
+
+// kill ends the server by SIGKILL under load and notes it.
+func (c *crowd) kill(ctx context.Context, note func(died time.Time)) error {
+	c.r.s.Kill()
+	died := time.Now()
+	return c.r.on(ctx, func() {
+		c.alive = false
+		note(died)
+		c.add(check.Event{Kind: check.Restart})
+	})
+}
+
+// resume starts the server on its data and lets everybody come back, also those who were away.
+func (c *crowd) resume(ctx context.Context) error {
+	if err := c.r.start(ctx); err != nil {
+		return fmt.Errorf("start again after the kill: %w", err)
+	}
+	c.res.ReadyMs = max(c.res.ReadyMs, c.r.s.Ready.Milliseconds())
+	return c.r.on(ctx, func() {
+		c.alive = true
+		for _, s := range c.seats {
+			s.c.Target = c.r.s.Target
+			s.online, s.retry = true, true
+		}
+	})
 }
 
 // populate makes people, conversations and connections.
