@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -38,6 +39,9 @@ type Options struct {
 	MaxMedia int64
 	// PicturesAtOnce are decoded at the same time (up to 400 MB each); default 1.
 	PicturesAtOnce int
+	// ClientAddr resolves the address of a request's client from that of the connection and the values of
+	// X-Forwarded-For, which only trusted proxies may set. Default: the connection's address.
+	ClientAddr func(remote netip.AddrPort, forwarded []string) netip.AddrPort
 	// Ready says why the server shouldn't get traffic, or nil. Default: always ready.
 	Ready func(ctx context.Context) error
 	// Version is shown in the API reference.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,30 @@ func TestRateLimits(t *testing.T) {
 	alice.do("GET", "/me/sessions", nil).fails(429, "RATE_LIMITED", "")
 	alice.do("GET", "/conversations", nil).fails(429, "RATE_LIMITED", "")
 	alice.do("GET", "/me", nil).ok(200)
+}
+
+// TestProxies: behind a balancer each client has its own limit, and nobody gets another's by saying so.
+func TestProxies(t *testing.T) {
+	s := newStack(t, func(s *settings) {
+		s.rates[admit.LimitAuthAddress] = admit.Rate{Count: 1, Window: time.Minute}
+		s.api = func(o *httpapi.Options) {
+			o.ClientAddr = func(remote netip.AddrPort, forwarded []string) netip.AddrPort {
+				return netip.AddrPortFrom(netip.MustParseAddr(forwarded[len(forwarded)-1]), 0)
+			}
+		}
+	})
+	s.register("alice")
+	login := func(from string) answer {
+		return s.do("POST", api+"/auth/login", map[string]any{"username": "alice", "password": password}, header{"X-Forwarded-For": from})
+	}
+	token := login("192.0.2.1").ok(200)["token"].(string)
+	login("192.0.2.2").ok(200)
+	login("192.0.2.1").fails(429, "RATE_LIMITED", "")
+	login("2001:db8::1").ok(200)
+	login("2001:db8::2").fails(429, "RATE_LIMITED", "")
+	login("2001:db8:0:1::1").ok(200)
+	list := person{s: s, token: token}.do("GET", "/me/sessions", nil).ok(200)["sessions"].([]any)
+	require.Equal(t, "2001:db8:0:1::1", list[0].(map[string]any)["address"])
 }
 
 func TestHeaders(t *testing.T) {

@@ -6,7 +6,8 @@
 // the description demands of a request is checked before a handler sees it. Answers to errors are problem JSON (RFC 9457)
 // with the codes of chat.Error.
 //
-// The client's address is http.Request.RemoteAddr: whoever hands connections over has resolved proxies.
+// The client's address is http.Request.RemoteAddr, where whoever hands connections over has put what a PROXY header
+// says; Options.ClientAddr resolves X-Forwarded-For, request by request.
 //
 // Start with api.go, then route.go.
 package httpapi

@@ -50,8 +50,24 @@ func (a *API) guarded(next http.Handler) http.Handler {
 			a.o.Log.Error("a request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(x), "stack", string(debug.Stack()))
 			problemOf(errors.New("panic")).write(w)
 		}()
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, a.resolved(r))
 	})
+}
+
+// resolved is the request with its client's address in RemoteAddr. Each request of a balancer's connection is somebody
+// else's.
+func (a *API) resolved(r *http.Request) *http.Request {
+	forwarded := r.Header.Values("X-Forwarded-For")
+	if a.o.ClientAddr == nil || len(forwarded) == 0 {
+		return r
+	}
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r
+	}
+	r = r.WithContext(r.Context()) // a copy
+	r.RemoteAddr = a.o.ClientAddr(remote, forwarded).String()
+	return r
 }
 
 // gone reports whether an error says that the client's connection ended.
