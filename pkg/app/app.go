@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -165,6 +166,9 @@ func (a *App) rest(origins auth.Origins) (http.Handler, error) {
 		Accounts: a.auth, Sessions: a.auth, Service: a.service, Inbox: a.inbox, Blobs: a.blobs, Limiter: a.admission, Log: a.log,
 		Origins: origins, SecureCookies: a.cfg.TLSCert != "", MaxMedia: int64(a.cfg.MaxMedia), Ready: a.Ready,
 		Version: a.info.Version, AsyncAPI: protocol.AsyncAPI(), Home: a.info.Home,
+		ClientAddr: func(remote netip.AddrPort, forwarded []string) netip.AddrPort {
+			return wsconn.ClientAddr(remote, forwarded, a.cfg.TrustedProxies)
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("REST: %w", err)
