@@ -127,10 +127,11 @@ func (s *Service) MediaFor(ctx context.Context, c Caller, id chat.MediaID) (chat
 	if err != nil {
 		return chat.Media{}, err
 	}
-	if m.Owner == c.User || me.JoinedID == 0 || m.CreatedAt >= me.JoinedAt {
+	if m.Owner == c.User || me.JoinedID == 0 || m.CreatedAt >= me.JoinedAt+ClockSlack.Milliseconds() {
 		return m, nil
 	}
-	// Uploaded before the caller joined: theirs only if it was sent after. That is soon after the join, if at all.
+	// Uploaded before the caller joined, as far as clocks tell: theirs only if it was sent after. That is soon after the
+	// join, if at all.
 	rows, err := s.store.Messages.History(ctx, store.History{
 		Conversation: m.Conversation, Kind: of.Conversation.Kind, After: me.JoinedID, Limit: maxMediaLook,
 	})
