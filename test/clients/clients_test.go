@@ -24,10 +24,10 @@ const (
 
 // A machine without node, python3 or their packages fails here: there is no skipping.
 func TestClientsThatAreNotOurs(t *testing.T) {
-	cache := setup(t)
-	url, secret := serve(t)
-	run := func(name string, env []string, program string, args ...string) {
+	cache, bin := setup(t), build(t)
+	run := func(name, transport string, env []string, program string, args ...string) {
 		t.Run(name, func(t *testing.T) {
+			url, secret := serve(t, bin, transport)
 			ctx, cancel := context.WithTimeout(t.Context(), flowsTimeout)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, program, args...)
@@ -42,8 +42,9 @@ func TestClientsThatAreNotOurs(t *testing.T) {
 			}
 		})
 	}
-	run("node", []string{"NODE_PATH=" + filepath.Join(cache, "node_modules")}, "node", "node/run.js")
-	run("python", []string{"PYTHONPATH=" + filepath.Join(cache, "python"), "PYTHONDONTWRITEBYTECODE=1"}, "python3", "python/run.py")
+	// One on each transport: the flows are nearly the same.
+	run("node", "epoll", []string{"NODE_PATH=" + filepath.Join(cache, "node_modules")}, "node", "node/run.js")
+	run("python", "goroutine", []string{"PYTHONPATH=" + filepath.Join(cache, "python"), "PYTHONDONTWRITEBYTECODE=1"}, "python3", "python/run.py")
 }
 
 // setup installs the libraries and returns their folder.
@@ -59,15 +60,21 @@ func setup(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// serve builds the server, starts it on a free port with an empty data folder and returns its URL and the secret of
-// external identities.
-func serve(t *testing.T) (url, secret string) {
+// build builds the server and returns its path.
+func build(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	bin := filepath.Join(dir, "murre")
+	bin := filepath.Join(t.TempDir(), "murre")
 	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/murre").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	return bin
+}
+
+// serve starts the server on a free port with an empty data folder and returns its URL and the secret of external
+// identities.
+func serve(t *testing.T, bin, transport string) (url, secret string) {
+	t.Helper()
+	dir := t.TempDir()
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // crypto/rand.Read never fails
 	secret = hex.EncodeToString(key)
@@ -76,7 +83,7 @@ func serve(t *testing.T) (url, secret string) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--admin", "off", "--data", filepath.Join(dir, "data"),
-		"--rate", "off", "--jwt-secret-file", secretFile, "--log-format", "text")
+		"--transport", transport, "--rate", "off", "--jwt-secret-file", secretFile, "--log-format", "text")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
