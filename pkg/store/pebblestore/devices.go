@@ -79,10 +79,20 @@ func (s devices) Put(ctx context.Context, d chat.Device) error {
 		if err != nil && !isNew {
 			return err
 		}
+		acks := deviceKey(nil, d.User, d.ID, partAcks)
+		leftover := false // written late, after the device was deleted
+		if isNew {
+			_, err := t.get(acks)
+			if leftover = err == nil; !leftover && !errors.Is(err, pebble.ErrNotFound) {
+				return err
+			}
+		}
 		t.set(key, putDevice(&d))
 		if isNew {
 			t.set(deviceKey(nil, d.User, d.ID, partCursor), cursorValue(d.AckedTo))
-			t.del(deviceKey(nil, d.User, d.ID, partAcks))
+		}
+		if leftover {
+			t.del(acks)
 		}
 		return nil
 	})

@@ -147,7 +147,8 @@ var messageTests = []namedTest{
 	{"reactions: the larger At wins", func(e *env) {
 		a := e.message(chat.Group, conversation(), user(), "x")
 		e.append(a)
-		one, two := user(), user()
+		us := users(2)
+		one, two := us[0], us[1]
 		at := []chat.MessageID{e.next(), e.next(), e.next(), e.next()}
 		react := func(u chat.UserID, emoji string, at chat.MessageID) {
 			_, err := e.Messages.React(e.ctx, store.React{Conversation: a.Message.Conversation, Kind: a.Kind, Message: a.Message.ID, Reaction: chat.Reaction{User: u, Emoji: emoji, At: at}})

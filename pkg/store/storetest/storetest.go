@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -105,11 +106,13 @@ func user() chat.UserID                 { return chat.NewUserID(time.Now()) }
 func conversation() chat.ConversationID { return chat.NewConversationID(time.Now()) }
 func device() chat.DeviceID             { return chat.NewDeviceID(time.Now()) }
 
+// users makes users in the order of their ids.
 func users(n int) []chat.UserID {
 	out := make([]chat.UserID, n)
 	for i := range out {
 		out[i] = user()
 	}
+	slices.SortFunc(out, chat.UserID.Compare)
 	return out
 }
 
