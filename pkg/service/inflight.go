@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/murre-chat/murre/pkg/chat"
@@ -28,9 +29,21 @@ func (f *inflight) next(c Clock) (chat.MessageID, error) {
 	return f.last, nil
 }
 
-func (f *inflight) done(m chat.MessageID) {
+// join enters an id once more that another attempt is committing now. It reports false when none is: the horizon has
+// passed the id then, and it must not appear any more.
+func (f *inflight) join(m chat.MessageID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	i := f.find(m)
+	if i == len(f.ids) || f.ids[i] != m {
+		return false
+	}
+	f.ids = slices.Insert(f.ids, i, m)
+	return true
+}
+
+// find returns where the first entry of m that isn't done is, or where it would be. f.mu is held.
+func (f *inflight) find(m chat.MessageID) int {
 	lo, hi := f.head, len(f.ids)
 	for lo < hi { // done entries are negated: compare absolute values
 		mid := int(uint(lo+hi) >> 1)
@@ -44,8 +57,17 @@ func (f *inflight) done(m chat.MessageID) {
 			hi = mid
 		}
 	}
-	if lo < len(f.ids) && f.ids[lo] == m {
-		f.ids[lo] = -m
+	for lo < len(f.ids) && f.ids[lo] == -m {
+		lo++
+	}
+	return lo
+}
+
+func (f *inflight) done(m chat.MessageID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := f.find(m); i < len(f.ids) && f.ids[i] == m {
+		f.ids[i] = -m
 	}
 	for f.head < len(f.ids) && f.ids[f.head] < 0 {
 		f.head++
@@ -58,10 +80,15 @@ func (f *inflight) done(m chat.MessageID) {
 	}
 }
 
-// horizon returns an id such that no message with a smaller or equal one is still being committed here.
-func (f *inflight) horizon() chat.MessageID {
+// horizon returns an id such that no message with a smaller or equal one is still being committed here, nor will be.
+func (f *inflight) horizon(c Clock) chat.MessageID {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.last == 0 { // nothing was sent since the start: all that is stored is older than an id made now
+		if n, err := c.Next(); err == nil {
+			f.last = chat.MessageID(n)
+		}
+	}
 	if f.head < len(f.ids) {
 		m := f.ids[f.head]
 		if m < 0 {

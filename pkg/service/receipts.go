@@ -16,6 +16,8 @@ const (
 	receiptDelay = 100 * time.Millisecond
 	// maxReceipts is how many live statuses gather at most; beyond it they are dropped (a client finds them in /receipts).
 	maxReceipts = 50_000
+	// maxMarks is how many watermarks wait to be stored at most; beyond it delivered marks are dropped and reads refused.
+	maxMarks = 4 * maxReceipts
 	// maxStatusIDs is how many message ids one status push names at most.
 	maxStatusIDs = 500
 	// maxGathered is how many ids of one sender, reader and conversation gather: a queue of many batches may be acked at once.
@@ -79,8 +81,11 @@ func (s *Service) Delivered(by, sender chat.UserID, conv chat.ConversationID, m 
 
 // MarkDelivered stores that everything up to an id reached a device of a user. The caller's cursor proves it.
 func (s *Service) MarkDelivered(user chat.UserID, conv chat.ConversationID, upTo chat.MessageID) {
-	s.receipts.mark(store.Mark{Conversation: conv, User: user, DeliveredTo: upTo})
-	s.receipts.wake()
+	r := s.receipts
+	r.mu.Lock()
+	r.mark(store.Mark{Conversation: conv, User: user, DeliveredTo: upTo})
+	r.mu.Unlock()
+	r.wake()
 }
 
 // Read says that the caller has read a conversation up to a message. The id is clamped to what exists and what the
@@ -113,8 +118,11 @@ func (s *Service) Read(ctx context.Context, c Caller, conv chat.ConversationID, 
 	}
 	r := s.receipts
 	k := markKey{conv: conv, user: c.User}
-	r.mark(store.Mark{Conversation: conv, User: c.User, ReadTo: to})
 	r.mu.Lock()
+	if !r.mark(store.Mark{Conversation: conv, User: c.User, ReadTo: to}) {
+		r.mu.Unlock()
+		return chat.Unavailable("keep a read mark", errors.New("too many wait to be stored"))
+	}
 	if old, ok := r.reads[k]; !ok || old.to < to {
 		from := before.ReadTo
 		if ok {
@@ -127,16 +135,18 @@ func (s *Service) Read(ctx context.Context, c Caller, conv chat.ConversationID, 
 	return nil
 }
 
-func (r *receipts) mark(m store.Mark) {
+// mark notes what is to be stored; it reports false when too much waits already, as while the store takes nothing. r.mu is
+// held.
+func (r *receipts) mark(m store.Mark) bool {
 	k := markKey{conv: m.Conversation, user: m.User}
-	r.mu.Lock()
 	old, ok := r.marks[k]
-	if ok {
-		m.DeliveredTo = max(m.DeliveredTo, old.DeliveredTo)
-		m.ReadTo = max(m.ReadTo, old.ReadTo)
+	if !ok && len(r.marks) >= maxMarks {
+		return false
 	}
+	m.DeliveredTo = max(m.DeliveredTo, old.DeliveredTo)
+	m.ReadTo = max(m.ReadTo, old.ReadTo)
 	r.marks[k] = m
-	r.mu.Unlock()
+	return true
 }
 
 func (r *receipts) wake() {
@@ -205,15 +215,10 @@ func (s *Service) flushReceipts(ctx context.Context) {
 // keepReceipts puts back what could not be written, as far as there is room; newer marks win.
 func (s *Service) keepReceipts(marks []store.Mark, reads map[markKey]readMark) {
 	r := s.receipts
-	for _, m := range marks {
-		r.mu.Lock()
-		room := len(r.marks) < maxReceipts
-		r.mu.Unlock()
-		if room {
-			r.mark(m)
-		}
-	}
 	r.mu.Lock()
+	for _, m := range marks {
+		r.mark(m)
+	}
 	for k, rd := range reads {
 		if cur, ok := r.reads[k]; ok {
 			cur.from = min(cur.from, rd.from)

@@ -87,6 +87,11 @@ func (s *Service) sendAgain(ctx context.Context, c Caller, m *chat.Membership, m
 	if held.Message == claim.Message {
 		return SendResult{}, chat.Unavailable("claim a message id", errors.New("the claim is held under the new id"))
 	}
+	// Asked before the row is looked for: an attempt that has ended by now has left its row.
+	underWay := s.inflight.join(held.Message)
+	if underWay {
+		defer s.inflight.done(held.Message)
+	}
 	ref := store.Ref{Conversation: msg.Conversation, Kind: m.Conversation.Kind, Message: held.Message}
 	stored, err := s.store.Messages.Message(ctx, ref)
 	switch {
@@ -99,8 +104,9 @@ func (s *Service) sendAgain(ctx context.Context, c Caller, m *chat.Membership, m
 	}
 	msg.ID = held.Message
 	claim.Message = held.Message
-	if s.now().Sub(held.Message.Time()) > AckDeadline+ClockSlack {
-		// Too old to appear now, above what people have read: bury it and take the new id instead.
+	if !underWay { // else whichever attempt is first writes the row
+		// The id must not appear now, above what people have read and below what cursors and delivery marks have passed:
+		// bury it and take the new id instead.
 		if err := s.store.Messages.Bury(ctx, ref); err != nil {
 			return SendResult{}, chat.Unavailable("bury an unfinished attempt", err)
 		}

@@ -86,7 +86,7 @@ func New(o Options) *Service {
 }
 
 // MessageHorizon returns an id such that no message of this process with a smaller or equal one is still being stored.
-func (s *Service) MessageHorizon() chat.MessageID { return s.inflight.horizon() }
+func (s *Service) MessageHorizon() chat.MessageID { return s.inflight.horizon(s.clock) }
 
 // Run does the service's background work until ctx ends: receipts (and what other files of this package start here).
 func (s *Service) Run(ctx context.Context) error {

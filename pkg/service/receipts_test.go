@@ -1,0 +1,86 @@
+package service
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/store/faultstore"
+)
+
+func TestReadIsStoredBeforeItIsPushed(t *testing.T) {
+	r, f := faulty(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	m := r.send(p[0], conv, "x")
+	f.Add(faultstore.Fault{Op: "Watermarks.Put", Times: 1})
+	if err := r.Read(t.Context(), p[1], conv, m.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.flushReceipts(t.Context())
+	if s := r.pushes.take(chat.PushStatus); len(s) != 0 {
+		t.Errorf("pushed before it was stored: %v", s)
+	}
+	r.flushReceipts(t.Context())
+	s := r.pushes.take(chat.PushStatus)
+	if len(s) != 1 || s[0].Status.Status != chat.Read || s[0].Status.Messages[0] != m.ID || !slices.Contains(s[0].Recipients, p[0].User) {
+		t.Errorf("pushes %+v", s)
+	}
+	w, err := r.store.Watermarks.Get(t.Context(), conv, p[1].User)
+	if err != nil || w.ReadTo != m.ID {
+		t.Errorf("%+v %v", w, err)
+	}
+}
+
+func TestWatermarksOnlyMoveForward(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	one, two := r.send(p[0], conv, "1"), r.send(p[0], conv, "2")
+	for _, to := range []chat.MessageID{two.ID, one.ID} {
+		if err := r.Read(t.Context(), p[1], conv, to); err != nil {
+			t.Fatal(err)
+		}
+		r.MarkDelivered(p[1].User, conv, to)
+	}
+	r.flushReceipts(t.Context())
+	r.MarkDelivered(p[1].User, conv, one.ID)
+	r.flushReceipts(t.Context())
+	w, err := r.store.Watermarks.Get(t.Context(), conv, p[1].User)
+	if err != nil || w.ReadTo != two.ID || w.DeliveredTo != two.ID {
+		t.Errorf("%+v %v", w, err)
+	}
+}
+
+func TestDeliveredNamesExactlyWhatWasAcked(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	one, _, three := r.send(p[0], conv, "1"), r.send(p[0], conv, "2"), r.send(p[0], conv, "3")
+	r.pushes.take(0)
+	r.Delivered(p[1].User, p[0].User, conv, one.ID)
+	r.Delivered(p[1].User, p[0].User, conv, three.ID)
+	r.Delivered(p[0].User, p[0].User, conv, three.ID) // one's own device
+	r.flushReceipts(t.Context())
+	s := r.pushes.take(chat.PushStatus)
+	if len(s) != 1 || !slices.Equal(s[0].Status.Messages, []chat.MessageID{one.ID, three.ID}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestReceiptsAreBoundedWhileNothingCanBeStored(t *testing.T) {
+	r, f := faulty(t)
+	f.Add(faultstore.Fault{Op: "Watermarks.Put"})
+	u := chat.NewUserID(time.Now())
+	for range maxMarks + 1000 {
+		r.MarkDelivered(u, chat.NewConversationID(time.Now()), 1)
+	}
+	r.flushReceipts(t.Context())
+	for range 1000 {
+		r.MarkDelivered(u, chat.NewConversationID(time.Now()), 1)
+	}
+	if n := len(r.receipts.marks); n > maxMarks {
+		t.Errorf("%d marks wait, at most %d may", n, maxMarks)
+	}
+}

@@ -1,0 +1,211 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/chat/id"
+	"github.com/murre-chat/murre/pkg/store"
+	"github.com/murre-chat/murre/pkg/store/faultstore"
+)
+
+func request(conv chat.ConversationID, text string) SendRequest {
+	return SendRequest{Conversation: conv, ClientMessage: chat.NewClientMessageID(time.Now()), Content: text, ContentType: chat.Text}
+}
+
+func (r *rig) history(conv chat.ConversationID) []chat.Message {
+	r.t.Helper()
+	page, err := r.store.Messages.History(context.Background(), store.History{Conversation: conv, Kind: chat.Direct, Limit: 1000})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return page
+}
+
+func TestConcurrentAttemptsStoreOneMessage(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	for range 20 {
+		req := request(conv, "once")
+		var wg sync.WaitGroup
+		var got [8]chat.MessageID
+		for i := range got {
+			q := req
+			q.Resend = i%2 == 1
+			wg.Go(func() {
+				res, err := r.Send(t.Context(), p[0], q)
+				if err != nil {
+					t.Error(err)
+				}
+				got[i] = res.Message.ID
+			})
+		}
+		wg.Wait()
+		for _, m := range got {
+			if m != got[0] {
+				t.Fatalf("one message under two ids: %v", got)
+			}
+		}
+	}
+	if n := len(r.history(conv)); n != 20 {
+		t.Errorf("%d messages in history, want 20", n)
+	}
+}
+
+// An attempt that joins one under way keeps its id only while that one still holds the horizon back.
+func TestAnAttemptThatJoinsAFailingOneIsStored(t *testing.T) {
+	r, f := faulty(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	r.send(p[0], conv, "first")
+	f.Add(faultstore.Fault{Op: "Messages.Append", Times: 1, Delay: 50 * time.Millisecond})
+	req := request(conv, "x")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := r.Send(t.Context(), p[0], req); chat.CodeOf(err) != chat.CodeUnavailable {
+			t.Errorf("the failing attempt: %v", err)
+		}
+	})
+	for f.Calls("Messages.Append") < 2 {
+		runtime.Gosched() // until the first attempt is at the store
+	}
+	req.Resend = true
+	before := r.MessageHorizon()
+	res, err := r.Send(t.Context(), p[0], req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Message.ID <= before {
+		t.Errorf("%s was stored below the horizon %s", res.Message.ID, before)
+	}
+	wg.Wait()
+	if h := r.history(conv); len(h) != 2 || h[1].ID != res.Message.ID {
+		t.Errorf("history %v", h)
+	}
+	if h := r.MessageHorizon(); h < res.Message.ID {
+		t.Errorf("the horizon %s stays below %s", h, res.Message.ID)
+	}
+}
+
+// A claim without its message, as after a crash between the two in a store that isn't atomic: the horizon has passed its
+// id, so that a message under it would be found by no cursor of a channel, and be claimed as delivered.
+func TestAClaimWithoutItsMessageGetsANewID(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	req := request(conv, "x")
+	req.Resend = true
+	old, err := r.db.Clock().Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg := chat.Message{Conversation: conv, Sender: p[0].User, ClientMessageID: req.ClientMessage, ContentType: chat.Text, Content: "x"}
+	claim := store.Claim{User: p[0].User, ClientMessage: req.ClientMessage, Message: chat.MessageID(old), Conversation: conv, Digest: digest(&msg)}
+	if _, err := r.store.Claims.PutIfAbsent(t.Context(), claim); err != nil {
+		t.Fatal(err)
+	}
+	seen := r.send(p[0], conv, "read by everybody")
+	res, err := r.Send(t.Context(), p[0], req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Message.ID <= seen.ID {
+		t.Errorf("%s appeared below %s, which people have read", res.Message.ID, seen.ID)
+	}
+	msg.ID = chat.MessageID(old) // the write of the old attempt, under way all the time, arrives
+	if _, err := r.store.Messages.Append(t.Context(), &store.Append{Message: msg, Kind: chat.Direct, Recipients: []chat.UserID{p[1].User}}); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("the buried attempt: %v", err)
+	}
+	if h := r.history(conv); len(h) != 2 {
+		t.Errorf("%d messages in history, want 2", len(h))
+	}
+	again, err := r.Send(t.Context(), p[0], req)
+	if err != nil || again.Message.ID != res.Message.ID || !again.Duplicate {
+		t.Errorf("sent again: %+v %v", again, err)
+	}
+}
+
+func TestOneKeyForTwoMessagesIsRefused(t *testing.T) {
+	r := newRig(t)
+	p := r.people(3)
+	conv, other := r.create(p[0], chat.Direct, "", p[1]), r.create(p[0], chat.Direct, "", p[2])
+	req := request(conv, "x")
+	if _, err := r.Send(t.Context(), p[0], req); err != nil {
+		t.Fatal(err)
+	}
+	req.Resend = true
+	for _, change := range []func(*SendRequest){
+		func(q *SendRequest) { q.Content = "y" },
+		func(q *SendRequest) { q.Conversation = other },
+	} {
+		q := req
+		change(&q)
+		var e *chat.Error
+		if _, err := r.Send(t.Context(), p[0], q); !errors.As(err, &e) || e.Code != chat.CodeValidation || e.Field != "clientMessageId" {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := len(r.history(conv)) + len(r.history(other)); n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+}
+
+func TestRepliesAfterItsParentAndNotToTheFuture(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	future := chat.MessageID(id.At(time.Now().Add(time.Hour)))
+	req := request(conv, "x")
+	req.ReplyTo = future
+	var e *chat.Error
+	if _, err := r.Send(t.Context(), p[0], req); !errors.As(err, &e) || e.Field != "replyToId" {
+		t.Errorf("a reply to the future: %v", err)
+	}
+	if err := r.Read(t.Context(), p[0], conv, future); err != nil {
+		t.Errorf("read to the future: %v", err)
+	}
+	m := r.send(p[0], conv, "x")
+	if m.ID > future-1 {
+		t.Errorf("an id that a client named moved the clock to %s", m.ID)
+	}
+	if err := r.Read(t.Context(), p[1], conv, future); err != nil {
+		t.Fatal(err)
+	}
+	r.flushReceipts(t.Context())
+	w, err := r.store.Watermarks.Get(t.Context(), conv, p[1].User)
+	if err != nil || w.ReadTo != m.ID {
+		t.Errorf("read to %s, want it clamped to %s: %v", w.ReadTo, m.ID, err)
+	}
+}
+
+func TestInflightHorizon(t *testing.T) {
+	c := id.NewClock(id.ClockOptions{})
+	var f inflight
+	h := f.horizon(c)
+	if h == 0 {
+		t.Error("no horizon before the first send: after a restart no delivery would ever be proved")
+	}
+	a, _ := f.next(c)
+	b, _ := f.next(c)
+	f.done(b)
+	if got := f.horizon(c); got != a-1 || got < h {
+		t.Errorf("horizon %s, want just below %s", got, a)
+	}
+	if !f.join(a) || f.join(b) {
+		t.Error("join")
+	}
+	f.done(a)
+	if got := f.horizon(c); got != a-1 {
+		t.Errorf("horizon %s with a joined attempt under way", got)
+	}
+	f.done(a)
+	if got := f.horizon(c); got != b {
+		t.Errorf("horizon %s, want %s", got, b)
+	}
+}
