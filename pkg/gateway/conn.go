@@ -13,6 +13,7 @@ import (
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/service"
 	"github.com/murre-chat/murre/pkg/session"
+	"github.com/murre-chat/murre/pkg/store"
 )
 
 const retrySoon = 2 * time.Second
@@ -28,7 +29,7 @@ type conn struct {
 	expires int64 // Unix milliseconds; 0: the sign-in slides
 	opening *opening
 	dev     inbox.Device
-	pinged  atomic.Int64 // when a sign of life was asked for, Unix ms; 0: it isn't
+	pinged  atomic.Int64 // when a sign of life was asked for (Gateway.mono); 0: it isn't
 
 	next     *conn // of the same user; guarded by the hub's shard
 	listed   bool
@@ -68,6 +69,9 @@ func (c *conn) Open(ws *wsconn.Conn) {
 	c.ws.Store(ws)
 	c.g.Stats.Connected.Add(1)
 	c.g.Stats.Connects.Add(1)
+	if c.expires != 0 {
+		c.g.expiring.Add(1)
+	}
 	o := c.opening
 	w := protocol.Welcome{
 		User: c.user, Device: c.device, ServerTime: c.g.o.Now().UnixMilli(), Cursor: o.place.Device.AckedTo, Pending: o.pending,
@@ -108,6 +112,9 @@ func (c *conn) Message(ws *wsconn.Conn, payload []byte, binary bool) {
 	case protocol.TypePing:
 		frames.Put(f)
 		c.send(pong)
+		if upTo, ok := c.dev.Synced(); ok {
+			c.Synced(upTo)
+		}
 	default:
 		c.enqueue(f)
 	}
@@ -131,6 +138,9 @@ func (c *conn) Closed(_ *wsconn.Conn, _ uint16, _ error) {
 		return
 	}
 	c.g.Stats.Connected.Add(-1)
+	if c.expires != 0 {
+		c.g.expiring.Add(-1)
+	}
 	c.g.wg.Add(1)
 	go func() {
 		defer c.g.wg.Done()
@@ -142,10 +152,10 @@ func (c *conn) Closed(_ *wsconn.Conn, _ uint16, _ error) {
 func (c *conn) forget() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.g.base()), commandTimeout)
 	defer cancel()
-	c.g.hub.leave(c)
 	if c.g.hub.remove(c) {
 		c.g.o.Presence.Disconnected(c.user, c.device)
 	}
+	c.g.hub.leave(c)
 	if _, err := c.g.o.Sessions.Remove(ctx, c.entry()); err != nil {
 		c.g.o.Log.Debug("take a session out of the registry", "error", err)
 	}
@@ -166,7 +176,12 @@ func (c *conn) caller() service.Caller {
 func (c *conn) open(ctx context.Context) {
 	g, o := c.g, c.opening
 	c.opening = nil
-	if old := g.hub.add(c); old != nil {
+	old, newest := g.hub.add(c)
+	if !newest { // it lost the race with the device's next connection
+		c.close(protocol.CloseReplaced)
+		return
+	}
+	if old != nil {
 		g.Stats.Replaced.Add(1)
 		old.close(protocol.CloseReplaced)
 		if err := old.dev.Close(ctx); err != nil {
@@ -177,6 +192,10 @@ func (c *conn) open(ctx context.Context) {
 		}
 	} else {
 		g.o.Presence.Connected(c.user, c.device)
+	}
+	if !g.stillWelcome(ctx, c) {
+		c.forget()
+		return
 	}
 	if _, err := g.o.Sessions.Register(ctx, c.entry()); err != nil {
 		g.o.Log.Debug("enter a session into the registry", "error", err)
@@ -190,6 +209,23 @@ func (c *conn) open(ctx context.Context) {
 	if gone { // it went while it came: Closed may have found it in none of these places
 		c.forget()
 	}
+}
+
+// stillWelcome closes a connection that a drain or the end of its sign-in missed, because it was between its admission
+// and the hub, and reports whether it may stay.
+func (g *Gateway) stillWelcome(ctx context.Context, c *conn) bool {
+	if g.draining.Load() {
+		g.sendAway(c, 0)
+		return false
+	}
+	if c.session == ([32]byte{}) {
+		return true
+	}
+	if _, err := g.o.Store.Sessions.Get(ctx, c.session); errors.Is(err, store.ErrNotFound) {
+		c.close(protocol.CloseRevoked)
+		return false
+	}
+	return true
 }
 
 // followChannels subscribes the device to the channels its user is a member of.

@@ -221,7 +221,7 @@ func (c *conn) Gap(from chat.EventID) { c.send(wsconn.TextFrame(protocol.AppendG
 
 // Stale implements inbox.Sink: it asks for a sign of life, and gives the connection up when none comes.
 func (c *conn) Stale() {
-	now := time.Now().UnixMilli()
+	now := c.g.mono()
 	switch asked := c.pinged.Load(); {
 	case asked == 0:
 		if ws := c.ws.Load(); ws != nil && ws.Ping() == nil {

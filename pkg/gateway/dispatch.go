@@ -58,8 +58,13 @@ func (c *conn) run() {
 				ws.ResumeReading()
 			}
 		}
-		if w.head == len(w.queue) {
+		switch {
+		case w.head == len(w.queue):
 			w.queue, w.at, w.head = w.queue[:0], w.at[:0], 0
+		case w.head >= maxQueued: // under a flood it is never empty, and must not grow for ever
+			n := copy(w.queue, w.queue[w.head:])
+			clear(w.queue[n:])
+			w.queue, w.at, w.head = w.queue[:n], w.at[:copy(w.at, w.at[w.head:])], 0
 		}
 		c.mu.Unlock()
 		// What was read before the connection went is still handled: its sender may count on it.
@@ -115,13 +120,17 @@ func (c *conn) handleSend(ctx context.Context, f *protocol.ClientFrame, at time.
 	if err != nil {
 		return err
 	}
+	offered := false
+	p := chat.Push{Kind: chat.PushMessage, Message: &res.Message, Event: chat.Event{
+		ID: res.Event, Kind: chat.EventMessage, Conversation: res.Message.Conversation, Message: res.Message.ID, Actor: c.user,
+	}}
 	if res.Event != 0 {
 		// The sender has other devices, so its log holds the event, and this device's cursor must pass it as well.
-		c.dev.Offer(&chat.Push{Kind: chat.PushMessage, Message: &res.Message, Event: chat.Event{
-			ID: res.Event, Kind: chat.EventMessage, Conversation: res.Message.Conversation, Message: res.Message.ID, Actor: c.user,
-		}})
+		offered = c.dev.Offer(&p)
 	}
-	c.send(messageFrame(&res.Message, res.Event, chat.Sent))
+	if !c.send(messageFrame(&res.Message, res.Event, chat.Sent)) && offered {
+		c.dev.Behind(&p)
+	}
 	if c.g.o.SendTime != nil {
 		c.g.o.SendTime.Observe(time.Since(at))
 	}

@@ -69,6 +69,8 @@ type Gateway struct {
 	hub      hub
 	seq      atomic.Int64
 	draining atomic.Bool
+	expiring atomic.Int64 // connections whose authentication may run out
+	born     time.Time
 	ctx      atomic.Pointer[context.Context]
 	wg       sync.WaitGroup
 
@@ -96,7 +98,7 @@ func New(o Options) *Gateway {
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 55 * time.Second
 	}
-	g := &Gateway{o: o}
+	g := &Gateway{o: o, born: time.Now()}
 	g.hub.init()
 	return g
 }
@@ -112,6 +114,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.wg.Wait()
 			return nil
 		case <-t.C:
+			if g.expiring.Load() == 0 {
+				continue // nobody to look for among a million
+			}
 			now := g.o.Now().UnixMilli()
 			g.hub.each(func(c *conn) {
 				if c.expires != 0 && c.expires <= now {
@@ -120,6 +125,16 @@ func (g *Gateway) Run(ctx context.Context) error {
 			})
 		}
 	}
+}
+
+// mono is milliseconds since the Gateway was made, from 1 on.
+func (g *Gateway) mono() int64 { return time.Since(g.born).Milliseconds() + 1 }
+
+// sendAway asks a client to come back after a time, and closes its connection.
+func (g *Gateway) sendAway(c *conn, spread time.Duration) {
+	after := time.Second + time.Duration(rand.Int64N(int64(max(spread, time.Second))))
+	c.send(wsconn.TextFrame(protocol.AppendReconnect(nil, after)))
+	c.close(protocol.CloseDrain)
 }
 
 // base is the context that work of connections runs under.
@@ -143,9 +158,7 @@ func (g *Gateway) Drain(ctx context.Context, spread time.Duration) {
 	const waves = 20
 	for w := range waves {
 		for _, c := range all[w*len(all)/waves : (w+1)*len(all)/waves] {
-			after := time.Second + time.Duration(rand.Int64N(int64(max(spread, time.Second))))
-			c.send(wsconn.TextFrame(protocol.AppendReconnect(nil, after)))
-			c.close(protocol.CloseDrain)
+			g.sendAway(c, spread)
 		}
 		if len(all) == 0 {
 			break

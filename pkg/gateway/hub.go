@@ -34,8 +34,9 @@ func (h *hub) shard(u chat.UserID) *hubShard {
 	return &h.shards[u[15]%hubShards]
 }
 
-// add enters a connection and returns the older one of the same device, which is taken out.
-func (h *hub) add(c *conn) (old *conn) {
+// add enters a connection and returns the older one of the same device, which is taken out. It reports false, and enters
+// nothing, when a newer one is in already: the two were opened out of order.
+func (h *hub) add(c *conn) (old *conn, ok bool) {
 	s := h.shard(c.user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,6 +45,9 @@ func (h *hub) add(c *conn) (old *conn) {
 	for o := link; o != nil; prev, o = o, o.next {
 		if o.device != c.device {
 			continue
+		}
+		if o.seq > c.seq {
+			return nil, false
 		}
 		if prev == nil {
 			link = o.next
@@ -56,7 +60,7 @@ func (h *hub) add(c *conn) (old *conn) {
 	}
 	c.next, c.listed = link, true
 	s.users[c.user] = c
-	return old
+	return old, true
 }
 
 // remove takes a connection out, if it is in.
@@ -116,16 +120,25 @@ func (h *hub) each(f func(*conn)) {
 	}
 }
 
+// follow enters a connection that is in the hub into a channel. One that was taken out meanwhile stays out: whoever took
+// it out calls leave afterwards, which sees followed or that it isn't listed.
 func (h *hub) follow(ch chat.ConversationID, c *conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	c.followed.Store(true)
+	s := h.shard(c.user)
+	s.mu.RLock()
+	listed := c.listed
+	s.mu.RUnlock()
+	if !listed {
+		return
+	}
 	m := h.channels[ch]
 	if m == nil {
 		m = make(map[*conn]struct{})
 		h.channels[ch] = m
 	}
 	m[c] = struct{}{}
-	c.followed.Store(true)
 }
 
 func (h *hub) unfollow(ch chat.ConversationID, c *conn) {
@@ -139,7 +152,7 @@ func (h *hub) unfollow(ch chat.ConversationID, c *conn) {
 	}
 }
 
-// leave takes a connection out of all channels.
+// leave takes a connection that was removed out of all channels.
 func (h *hub) leave(c *conn) {
 	if !c.followed.Load() {
 		return
