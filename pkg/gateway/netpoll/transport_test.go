@@ -228,13 +228,15 @@ func TestLast(t *testing.T) {
 func TestTimeouts(t *testing.T) {
 	onBoth(t, func(t *testing.T, kind Kind) {
 		tt := start(t, kind, nil, func(c *Conn, b []byte) {
-			switch b[0] {
-			case 's':
-				c.SetTimeout(30 * time.Millisecond)
-			case 'l':
-				c.SetTimeout(time.Hour)
-			case '0':
-				c.SetTimeout(0)
+			for _, command := range b {
+				switch command {
+				case 's':
+					c.SetTimeout(30 * time.Millisecond)
+				case 'l':
+					c.SetTimeout(time.Hour)
+				case '0':
+					c.SetTimeout(0)
+				}
 			}
 			_ = c.Write(bytes.Clone(b))
 		})
@@ -245,16 +247,18 @@ func TestTimeouts(t *testing.T) {
 		if took := receive(t, r.timeout, "Timeout").Sub(began); took < 30*time.Millisecond {
 			t.Errorf("early: %v", took)
 		}
-		send(t, nc, "s")
-		expect(t, nc, "ss")
-		send(t, nc, "l") // replaced
-		expect(t, nc, "l")
+		expect(t, nc, "s")
+		send(t, nc, "sl") // replaced at once
+		expect(t, nc, "sl")
 		other := tt.dial(t)
 		send(t, other, "s")
 		expect(t, other, "s")
 		receive(t, receive(t, tt.conns, "another").timeout, "the other's Timeout")
-		send(t, nc, "0")
-		expect(t, nc, "0")
+		send(t, nc, "s0")
+		expect(t, nc, "s0")
+		third := tt.dial(t)
+		send(t, third, "s")
+		receive(t, receive(t, tt.conns, "a third").timeout, "its Timeout")
 		select {
 		case <-r.timeout:
 			t.Error("a replaced timer fired")

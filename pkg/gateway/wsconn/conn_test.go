@@ -201,7 +201,7 @@ func (c *client) wantNothing(d time.Duration) {
 
 func TestPings(t *testing.T) {
 	onBoth(t, func(t *testing.T, kind netpoll.Kind) {
-		s := startServer(t, kind, func(o *Options) { o.PingAfter = 40 * time.Millisecond })
+		s := startServer(t, kind, func(o *Options) { o.PingAfter = 120 * time.Millisecond })
 		alive := s.open(t)
 		p := s.peer(t)
 		for range 5 { // more than would be missed

@@ -163,7 +163,7 @@ func TestTLS(t *testing.T) {
 		withHTTP(&s)(o)
 		o.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-		o.HandshakeTimeout = 500 * time.Millisecond
+		o.HandshakeTimeout = time.Second
 	})
 	dial := func(before string) *client {
 		nc := s.dial(t)
