@@ -160,7 +160,8 @@ func TestResume(t *testing.T) {
 	req.ContentLength = 1_000_000
 	req.Header.Set("Authorization", "Bearer "+alice.token)
 	req.Header.Set("Content-Range", fmt.Sprintf("bytes 1000000-1999999/%d", size))
-	_, err = http.DefaultClient.Do(req)
+	var c http.Client
+	_, err = c.Do(req)
 	require.Error(t, err)
 
 	var offset int
