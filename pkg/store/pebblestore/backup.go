@@ -21,7 +21,11 @@ var ErrNotEmpty = errors.New("folder is not empty")
 // space, but move it to another disk to be safe from this one. A copy without its format file is incomplete. ErrNotEmpty.
 func (d *DB) Checkpoint(_ context.Context, dir string) error {
 	e := d.engine.Load()
-	if e == nil || e.isDead() {
+	if e != nil {
+		e.readers.RLock()
+		defer e.readers.RUnlock()
+	}
+	if e == nil || e.isDead() || e.current.Load() == nil {
 		return fmt.Errorf("pebblestore: checkpoint: %w", store.ErrUnavailable)
 	}
 	if _, err := d.o.FS.Stat(dir); err == nil {

@@ -214,13 +214,30 @@ func (d *DB) Clock() Clock { return d.clock }
 
 // Reserve makes it durable that ids below upTo may have been made. It never goes back.
 func (d *DB) Reserve(ctx context.Context, upTo id.ID) error {
-	return d.write(ctx, "reserve ids", func(t *tx) error {
-		if int64(upTo) > d.highWater.Load() {
-			t.set(metaHighWater, metaValue(int64(upTo)))
-			d.highWater.Store(int64(upTo))
+	if int64(upTo) <= d.highWater.Load() {
+		return nil
+	}
+	err := d.write(ctx, "reserve ids", func(t *tx) error {
+		stored, err := t.get(metaHighWater)
+		high := int64(0)
+		if err == nil {
+			high, err = scanCursor(stored)
 		}
+		if err != nil && !errors.Is(err, pebble.ErrNotFound) {
+			return err
+		}
+		t.set(metaHighWater, metaValue(max(high, int64(upTo))))
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for have := d.highWater.Load(); have < int64(upTo); have = d.highWater.Load() {
+		if d.highWater.CompareAndSwap(have, int64(upTo)) {
+			break
+		}
+	}
+	return nil
 }
 
 // Ports returns the store's ports. They are valid until Close.
@@ -258,15 +275,12 @@ func (d *DB) Ping(context.Context) error {
 // Close commits what waits, stops every goroutine and releases the folder. Ports answer ErrClosed afterwards.
 func (d *DB) Close() error {
 	d.closeOnce.Do(func() {
-		if d.ownClock != nil && d.engine.Load() != nil {
-			d.settleClock()
-		}
 		d.closed.Store(true)
 		d.cancel()
 		d.wg.Wait()
 		if e := d.engine.Swap(nil); e != nil {
 			if d.closeErr = e.finish(2 * d.o.StallAfter); d.closeErr == nil {
-				d.closeErr = e.pdb.Close()
+				d.closeErr = errors.Join(d.settleClock(e), e.pdb.Close())
 			}
 		}
 		d.cache.Unref()
@@ -317,6 +331,8 @@ func (d *DB) read(ctx context.Context, what string, fn func(*view) error) error 
 	}
 	var v *view
 	if e := d.engine.Load(); e != nil {
+		e.readers.RLock()
+		defer e.readers.RUnlock()
 		v = e.acquire()
 	}
 	if v == nil {

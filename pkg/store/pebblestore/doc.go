@@ -10,7 +10,7 @@
 //
 // Ownership: DB owns the committer, the maintenance goroutine and the engine (one opened Pebble). An engine that met
 // a fatal error (usually a full disk) is fenced off from the folder and replaced by a new one; see fence.go and engine.go.
-// Lock order: DB.mu, engine.queueMu; no I/O under either.
+// Lock order: engine.readers (held during reads), fencedFS.mu (during one file operation), engine.queueMu (no I/O).
 //
 // It isn't a cache, decides nothing about who may do what, and isn't safe for two processes on one folder (ErrInUse).
 // Start with db.go, then commit.go and messages.go.

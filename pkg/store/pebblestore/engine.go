@@ -42,6 +42,8 @@ type engine struct {
 	deadly   sync.Once
 	cause    atomic.Pointer[error]
 
+	readers sync.RWMutex // held for reading while something uses pdb but the committer
+
 	queueMu sync.Mutex
 	queue   []*op
 	taken   []*op     // in the committer's hands
@@ -134,6 +136,8 @@ func (e *engine) finish(limit time.Duration) error {
 		e.fs.fence()
 		return *e.cause.Load()
 	}
+	e.readers.Lock() // waits for those under way
+	defer e.readers.Unlock()
 	if v := e.current.Swap(nil); v != nil {
 		v.release()
 	}

@@ -77,19 +77,16 @@ func (d *DB) replace() {
 }
 
 // settleClock stores the exact high water at a clean close, so that the next start doesn't run ahead by the reservation.
-func (d *DB) settleClock() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	err := d.write(ctx, "settle clock", func(t *tx) error {
-		last := int64(max(d.clock.Last(), id.ID(t.e.ids.newest)))
-		if exact := last + 1; exact < d.highWater.Load() {
-			t.set(metaHighWater, metaValue(exact))
-		}
+// The committer has ended: no id made from now on is stored.
+func (d *DB) settleClock(e *engine) error {
+	if d.ownClock == nil {
 		return nil
-	})
-	if err != nil {
-		d.logger().Warn("clock not settled", slog.Any("err", err))
 	}
+	exact := int64(max(d.clock.Last(), id.ID(e.ids.newest))) + 1
+	if exact >= d.highWater.Load() {
+		return nil
+	}
+	return e.pdb.Set(metaHighWater, metaValue(exact), pebble.Sync)
 }
 
 func (d *DB) sweepAndLog() {

@@ -2,12 +2,14 @@ package pebblestore
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/chat/id"
 	"github.com/murre-chat/murre/pkg/store"
 )
 
@@ -69,6 +71,71 @@ func TestReopenKeepsEverything(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := p.Inbox.Read(t.Context(), b, 0, 1000); !errors.Is(err, store.ErrClosed) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCloseUnderUse closes a store that is being read and written: everyone gets an answer, ErrClosed in the end.
+func TestCloseUnderUse(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	d, err := Open(Options{Dir: t.TempDir(), Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := d.Ports()
+	all := few(t, d)
+	var wg sync.WaitGroup
+	var busy sync.WaitGroup
+	for i := range 8 {
+		busy.Add(1)
+		wg.Go(func() {
+			var once sync.Once
+			for n := 0; ; n++ {
+				var err error
+				if i%2 == 0 {
+					_, err = p.Inbox.Read(t.Context(), all[0].to[0], 0, 100)
+				} else {
+					_, err = p.Inbox.Append(t.Context(), store.Fanout{Recipients: all[0].to})
+				}
+				_ = d.Stats()
+				if n == 10 || err != nil {
+					once.Do(busy.Done)
+				}
+				if err != nil {
+					if !errors.Is(err, store.ErrClosed) {
+						t.Error(err)
+					}
+					return
+				}
+			}
+		})
+	}
+	busy.Wait()
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+}
+
+// TestCleanCloseDoesNotRunAhead: the ids after a clean restart go on at the time it is, not at the end of the reservation.
+func TestCleanCloseDoesNotRunAhead(t *testing.T) {
+	dir := t.TempDir()
+	last := id.ID(0)
+	for range 5 {
+		d, err := Open(Options{Dir: dir, Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := d.Clock().Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ahead := time.Until(next.Time()); next <= last || ahead > 100*time.Millisecond {
+			t.Fatalf("id %s after %s, %s ahead", next, last, ahead)
+		}
+		last = next
+		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -84,7 +84,11 @@ func (d *DB) Stats() Stats {
 		e.queueMu.Lock()
 		s.Waiting = len(e.queue)
 		e.queueMu.Unlock()
-		s.DiskBytes = e.pdb.Metrics().DiskSpaceUsage()
+		e.readers.RLock()
+		if e.current.Load() != nil {
+			s.DiskBytes = e.pdb.Metrics().DiskSpaceUsage()
+		}
+		e.readers.RUnlock()
 	}
 	return s
 }
