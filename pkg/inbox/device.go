@@ -42,8 +42,9 @@ type Device struct {
 	// withdrawn counts events taken out of flight unsent: a read that began before must not move past them. Guarded by mu,
 	// as are the fields up to the next remark.
 	withdrawn uint32
-	verified  int64 // when the log was last read (Log.mono)
-	progress  int64 // when a push went out after none, or was acked (Log.mono)
+	saved     uint32 // when cursors were last stored (seconds of Log.mono)
+	verified  int64  // when the log was last read (Log.mono)
+	progress  int64  // when a push went out after none, or was acked (Log.mono)
 	main      stream
 	channels  []*stream
 

@@ -97,12 +97,27 @@ func (d *Device) advance(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.save(ctx); err != nil {
-		return err
+	if d.saveDue() {
+		if err := d.save(ctx); err != nil {
+			return err
+		}
 	}
 	d.saySynced()
 	d.sayStale()
 	return nil
+}
+
+// saveDue reports whether to store the cursors now: once a second while batch follows batch, so that a long catch-up
+// doesn't wait for a write at each.
+func (d *Device) saveDue() bool {
+	sec := uint32(d.log.mono() / 1000)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.batch && sec == d.saved && !d.back {
+		return false
+	}
+	d.saved = sec
+	return true
 }
 
 // finish does the last reading and saving of a closed device.
