@@ -101,7 +101,7 @@ func twoDevices(t *testing.T, h Harness) {
 	b2.Close()
 	a1.says(conv, "two")
 	b1.receives(conv, "one", "two")
-	p[1].connect(id).receives(conv, "two")
+	p[1].connect(id).told(conv, "two")
 }
 
 func group(t *testing.T, h Harness) {

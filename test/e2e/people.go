@@ -186,6 +186,13 @@ func (d *device) receives(conv chat.ConversationID, contents ...string) []protoc
 	return got
 }
 
+// told waits until a message with this content came. What came before a device left may come again: its ack may have been
+// on its way.
+func (d *device) told(conv chat.ConversationID, content string) {
+	d.p.t.Helper()
+	d.await(content, func([]*client.Event) bool { return slices.Contains(contents(d.messages(conv)), content) })
+}
+
 // status waits until a message has a status by a user.
 func (d *device) status(s chat.Status, by chat.UserID, m chat.MessageID) {
 	d.p.t.Helper()
