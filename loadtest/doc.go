@@ -5,5 +5,5 @@
 // what is right and wrong is judged by pkg/check.
 //
 // Start with server.go (the server under test), world.go (its users) and bench.go (the list of scenarios); each scenario
-// has a file. crash.go is the kill -9 run.
+// has a file. crash.go lists the kill -9 rounds, crashround.go is one of them, crowd.go its people.
 package loadtest

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -29,12 +31,18 @@ type Figure struct {
 type Result struct {
 	At      time.Time `json:"at"`
 	Machine string    `json:"machine"`
+	Server  string    `json:"server"` // what the binary says of its version
+	Load    string    `json:"load"`   // load averages before the first run: a busy machine makes every figure worse
 	Form    string    `json:"form"`
 	Figures []*Figure `json:"figures"`
 }
 
 func newResult(o BenchOptions) *Result {
-	return &Result{At: time.Now().UTC().Truncate(time.Second), Machine: machine(), Form: [...]string{"short", "standard", "long"}[o.Form]}
+	version, err := exec.Command(o.Bin, "--version").Output()
+	if err != nil {
+		version = []byte("unknown")
+	}
+	return &Result{At: time.Now().UTC().Truncate(time.Second), Machine: machine(), Server: strings.TrimSpace(string(version)), Load: loadAverage(), Form: [...]string{"short", "standard", "long"}[o.Form]}
 }
 
 // budget is what a figure has to reach, and what peers did on a machine of two cores and 24 GiB: Centrifugo 5.4.9 in
@@ -101,7 +109,7 @@ func (r *Result) Table(w io.Writer) error {
 	for _, f := range r.Figures {
 		medians = max(medians, len(f.Runs))
 	}
-	if _, err := fmt.Fprintf(w, "\n%s\n%s, %s form, medians of up to %d runs\n\n%-46s %14s %14s     %s\n", r.Machine, r.At.Format(time.RFC3339), r.Form, medians,
+	if _, err := fmt.Fprintf(w, "\n%s\n%s, %s form, medians of up to %d runs, load averages before %s\n\n%-46s %14s %14s     %s\n", r.Machine, r.At.Format(time.RFC3339), r.Form, medians, r.Load,
 		"", "ours", "target", "Centrifugo (memory) · WuKongIM · Tinode · ejabberd"); err != nil {
 		return err
 	}

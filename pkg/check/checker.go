@@ -52,7 +52,8 @@ type device struct {
 	gone     bool
 	revoked  int64 // 0: not
 	shown    map[chat.MessageID]struct{}
-	lastSync int64 // Unix ms of the last synced
+	shownOld map[chat.MessageID]struct{} // not Exact: the generation before
+	lastSync int64                       // Unix ms of the last synced
 }
 
 type conversation struct {

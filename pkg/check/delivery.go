@@ -304,7 +304,11 @@ func (c *Checker) shown(e *Event) {
 	if d.shown == nil {
 		d.shown = map[chat.MessageID]struct{}{}
 	}
-	if _, twice := d.shown[e.Message]; twice {
+	if !c.o.Exact && len(d.shown) >= c.o.Window {
+		d.shown, d.shownOld = map[chat.MessageID]struct{}{}, d.shown
+	}
+	_, twice := d.shown[e.Message]
+	if _, old := d.shownOld[e.Message]; twice || old {
 		c.violate(ShownTwice, e, nil, "shown twice by a client that dedups")
 	}
 	d.shown[e.Message] = struct{}{}
