@@ -71,9 +71,11 @@ func dial(ctx context.Context, o *Options, cursor bool) (*conn, error) {
 		rest = append([]byte(nil), rest...)
 		ws.PutReader(br)
 	}
-	c.br = bufio.NewReaderSize(io.MultiReader(&once{rest}, nc), 16<<10)
+	c.br = newReader(io.MultiReader(&once{rest}, nc))
 	return c, nil
 }
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 16<<10) }
 
 // once reads bytes that are given away when they are read.
 type once struct{ b []byte }

@@ -94,6 +94,9 @@ func (c *Client) Typing(conv chat.ConversationID, on bool) error {
 // Presence asks for the presence of at most chat.MaxPresenceUsers users, now and as it changes in the next 5 minutes; the
 // answers come as events. ErrNotConnected.
 func (c *Client) Presence(users ...chat.UserID) error {
+	if len(users) > chat.MaxPresenceUsers {
+		return chat.Invalid("payload.userIds", "must have at most %d items", chat.MaxPresenceUsers)
+	}
 	return c.sendNow(&protocol.ClientFrame{Type: protocol.TypePresence, Presence: protocol.PresenceFrame{Users: users}})
 }
 
