@@ -120,15 +120,8 @@ func (d *duet) quiesce(ctx context.Context) error {
 	})
 }
 
-// runClosed: every pair has one message in flight; the next goes when the sender's ack and the receiver's delivery came.
-func runClosed(ctx context.Context, r *rig) error {
-	if err := r.start(ctx); err != nil {
-		return err
-	}
-	d, err := newDuet(ctx, r)
-	if err != nil {
-		return err
-	}
+// start sets the closed loop going: the next message of a pair goes when the last was acked and delivered.
+func (d *duet) start(ctx context.Context) error {
 	step := func(p *pair) {
 		if p.acked && p.delivered {
 			d.done++
@@ -137,7 +130,7 @@ func runClosed(ctx context.Context, r *rig) error {
 			}
 		}
 	}
-	if err := r.on(ctx, func() {
+	return d.r.on(ctx, func() {
 		d.running = true
 		d.h.sent = func(c *wire.Client, m *protocol.Message) {
 			p := d.pairs[c.Data]
@@ -161,7 +154,19 @@ func runClosed(ctx context.Context, r *rig) error {
 		for _, p := range d.pairs {
 			d.send(p, 0)
 		}
-	}); err != nil {
+	})
+}
+
+// runClosed: every pair has one message in flight; the next goes when the sender's ack and the receiver's delivery came.
+func runClosed(ctx context.Context, r *rig) error {
+	if err := r.start(ctx); err != nil {
+		return err
+	}
+	d, err := newDuet(ctx, r)
+	if err != nil {
+		return err
+	}
+	if err := d.start(ctx); err != nil {
 		return err
 	}
 	if err := r.sleep(ctx, r.scale.warm); err != nil {

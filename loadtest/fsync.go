@@ -9,9 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"github.com/murre-chat/murre/loadtest/wire"
-	"github.com/murre-chat/murre/pkg/protocol"
 )
 
 // runFsync counts fsync and fdatasync calls while the closed loop runs, with strace, which stops the server at those
@@ -29,32 +26,7 @@ func runFsync(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	step := func(p *pair) {
-		if p.acked && p.delivered {
-			d.done++
-			if d.running {
-				d.send(p, int64(p.seq))
-			}
-		}
-	}
-	if err := r.on(ctx, func() {
-		d.running = true
-		d.h.sent = func(c *wire.Client, m *protocol.Message) {
-			p := d.pairs[c.Data]
-			d.acks++
-			p.acked = true
-			step(p)
-		}
-		d.h.message = func(c *wire.Client, m *protocol.Message, _ bool) {
-			p := d.pairs[c.Data]
-			d.got++
-			p.delivered = true
-			step(p)
-		}
-		for _, p := range d.pairs {
-			d.send(p, 0)
-		}
-	}); err != nil {
+	if err := d.start(ctx); err != nil {
 		return err
 	}
 	if err := r.sleep(ctx, r.scale.warm); err != nil {
