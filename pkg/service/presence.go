@@ -114,7 +114,7 @@ func (s *Service) visible(ctx context.Context, c Caller, users []chat.UserID) ([
 // inSharedGroups adds those among rest who are in a group of the caller's.
 func (s *Service) inSharedGroups(ctx context.Context, c Caller, out, rest []chat.UserID) ([]chat.UserID, error) {
 	after, groups := chat.ConversationID{}, 0
-	for {
+	for range maxListed / listPage {
 		entries, err := s.store.Listing.Conversations(ctx, c.User, after, listPage)
 		if err != nil {
 			return nil, chat.Unavailable("read a list of conversations", err)
@@ -149,10 +149,11 @@ func (s *Service) inSharedGroups(ctx context.Context, c Caller, out, rest []chat
 			}
 		}
 		if len(entries) < listPage {
-			return out, nil
+			break
 		}
 		after = entries[len(entries)-1].Conversation
 	}
+	return out, nil
 }
 
 // announcePresence pushes a change to those who asked for it, save where a block came in between.

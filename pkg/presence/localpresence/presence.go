@@ -14,6 +14,7 @@ import (
 
 const (
 	flushEvery   = 2 * time.Second
+	expireEvery  = 50 * time.Millisecond // at most: when thousands leave at once, they are told of together
 	sweepEvery   = 10 * time.Second
 	maxSeen      = 1 << 17 // last seen times that wait to be stored; beyond it they are lost
 	writers      = 32      // at once, when last seen times are stored
@@ -39,7 +40,8 @@ type Presence struct {
 	mu      sync.Mutex
 	here    map[chat.UserID]int32 // connections
 	leaving map[chat.UserID]int64 // when the last connection ended, Unix ms; still counts as online
-	queue   []leaver              // oldest first; an entry that leaving doesn't agree with is stale
+	queue   []leaver              // oldest first from head; an entry that leaving doesn't agree with is stale
+	head    int
 	seen    map[chat.UserID]int64 // to be stored
 	saving  map[chat.UserID]int64 // being stored
 	dirty   map[chat.UserID]struct{}
@@ -98,7 +100,7 @@ func (p *Presence) Disconnected(user chat.UserID, _ chat.DeviceID) {
 	at := now.UnixMilli()
 	p.leaving[user] = at
 	p.queue = append(p.queue, leaver{user: user, at: at, due: now.Add(presence.Grace)})
-	if len(p.queue) == 1 {
+	if len(p.queue) == p.head+1 {
 		p.wake()
 	}
 }
@@ -203,9 +205,8 @@ func (p *Presence) expire() time.Duration {
 	now := p.now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := 0
-	for ; n < len(p.queue) && !p.queue[n].due.After(now); n++ {
-		l := p.queue[n]
+	for ; p.head < len(p.queue) && !p.queue[p.head].due.After(now); p.head++ {
+		l := p.queue[p.head]
 		if at, ok := p.leaving[l.user]; !ok || at != l.at {
 			continue
 		}
@@ -215,13 +216,14 @@ func (p *Presence) expire() time.Duration {
 		}
 		p.changed(l.user)
 	}
-	if n > 0 {
-		p.queue = append(p.queue[:0:0], p.queue[n:]...)
-	}
-	if len(p.queue) == 0 {
+	if p.head == len(p.queue) {
+		p.queue, p.head = nil, 0
 		return time.Hour
 	}
-	return p.queue[0].due.Sub(now)
+	if p.head > len(p.queue)/2 {
+		p.queue, p.head = append([]leaver(nil), p.queue[p.head:]...), 0
+	}
+	return max(p.queue[p.head].due.Sub(now), expireEvery)
 }
 
 // announce tells the watchers of everybody who changed.

@@ -147,6 +147,51 @@ func TestOfflineIsToldAfterTheGrace(t *testing.T) {
 	})
 }
 
+// TestAStorm: everybody leaves within a moment and a third comes back.
+func TestAStorm(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ func()) {
+		const n = 18_000
+		who := func(i int) chat.UserID { return chat.UserID{5, byte(i), byte(i >> 8)} }
+		for i := range n {
+			w.Connected(who(i), phone)
+			if i%10 == 0 {
+				w.Watch(ben, []chat.UserID{who(i)})
+			}
+		}
+		for i := range n {
+			w.Disconnected(who(i), phone)
+			if i%100 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		time.Sleep(time.Second)
+		for i := range n / 3 {
+			w.Connected(who(i), phone)
+		}
+		time.Sleep(2 * presence.Grace)
+		l := w.take()
+		gone := 0
+		for _, x := range l {
+			if !x.p.Online {
+				gone++
+			}
+		}
+		if want := min(n/10, maxPerWatcher) - n/30; gone != want || len(l) != want {
+			t.Fatalf("%d told, %d of them gone, want %d", len(l), gone, want)
+		}
+		time.Sleep(flushEvery)
+		synctest.Wait()
+		if w.rows.writes != n-n/3 {
+			t.Fatalf("%d writes", w.rows.writes)
+		}
+		w.Presence.mu.Lock()
+		defer w.Presence.mu.Unlock()
+		if len(w.queue) != 0 || len(w.leaving) != 0 || len(w.here) != n/3 {
+			t.Fatalf("%d %d %d", len(w.queue), len(w.leaving), len(w.here))
+		}
+	})
+}
+
 func TestReplacedConnectionIsSilent(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ func()) {
 		w.Watch(ben, []chat.UserID{anna})
