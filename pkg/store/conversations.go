@@ -66,7 +66,7 @@ type Listing interface {
 	Conversations(ctx context.Context, user chat.UserID, after chat.ConversationID, limit int) ([]ListedConversation, error)
 	// Listed returns one entry. ErrNotFound.
 	Listed(ctx context.Context, user chat.UserID, c chat.ConversationID) (ListedConversation, error)
-	// SetPreferences writes muted and archived.
+	// SetPreferences writes muted and archived of an entry that exists (ErrNotFound, where the engine looks).
 	SetPreferences(ctx context.Context, user chat.UserID, l ListedConversation) error
 	// PutHeads moves heads forward (an older Last than stored changes nothing); write-behind, many at once.
 	PutHeads(ctx context.Context, heads []Head) error
@@ -120,6 +120,7 @@ type ChangeEntry struct {
 type Changes interface {
 	// Append writes entries; they are visible to every Since begun afterwards.
 	Append(ctx context.Context, entries []ChangeEntry) error
-	// Since returns up to limit entries after an id, ascending. With id 0: none, and only the current end is returned.
+	// Since returns up to limit entries after an id, ascending, and the id to go on from (never before after). With id 0:
+	// none, and only the current end is returned.
 	Since(ctx context.Context, after chat.EventID, limit int) (entries []ChangeEntry, end chat.EventID, err error)
 }

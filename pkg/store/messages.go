@@ -59,19 +59,22 @@ type Messages interface {
 	// Append commits a message; when it returns nil all of it is durable, and every recipient's log holds the returned
 	// event, visible to any log read begun after the store's horizon passed it. Only when all rows were written is nil
 	// returned. An existing message row is never overwritten by an older or equal write, and never resurrected once deleted.
+	// For a buried id it returns ErrConflict, or takes the write without the message ever appearing. Message ids come from
+	// the clock that the engine was opened with. What a points to may be used again once it has returned, whatever it did.
 	Append(ctx context.Context, a *Append) (chat.EventID, error)
 	// Message returns one row, deleted ones too (Deleted set, Content empty). ErrNotFound.
 	Message(ctx context.Context, ref Ref) (chat.Message, error)
 	// Batch returns the rows that exist, in the order of refs, missing ones left out. At most 500 refs.
 	Batch(ctx context.Context, refs []Ref) ([]chat.Message, error)
 	// History returns a page in the order asked for: ascending, or descending with Newest. It reads non-empty buckets
-	// only. Reactions are filled.
+	// only. Reactions are filled, by user id, at most 256 a message. Deleted rows are part of it.
 	History(ctx context.Context, h History) ([]chat.Message, error)
-	// Update edits or deletes; ErrNotFound when there is no such row. It returns the event's id, and the row as it is after it.
+	// Update edits or deletes; ErrNotFound when there is no such row. It returns the event's id, and the row as it is after
+	// it. A deleted row keeps its MediaID, so that the blob can be found and removed.
 	Update(ctx context.Context, u Update) (chat.Message, chat.EventID, error)
-	// React sets or removes a reaction and returns the event's id.
+	// React sets or removes a reaction and returns the event's id. It doesn't look whether the message exists.
 	React(ctx context.Context, r React) (chat.EventID, error)
-	// Bury makes sure that a message id never appears: a write of it still under way dies too.
+	// Bury makes sure that a message id never appears: a write of it still under way dies too, and so does a row that exists.
 	Bury(ctx context.Context, ref Ref) error
 }
 
