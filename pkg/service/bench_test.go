@@ -1,6 +1,10 @@
 package service
 
 import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,7 +67,7 @@ func BenchmarkConversations(b *testing.B) {
 	p := r.people(2)
 	ctx := b.Context()
 	at := chat.MessageID(id.At(time.Now()))
-	for i := range maxListed {
+	for i := range 10_000 {
 		conv := chat.NewConversationID(time.Now())
 		at++
 		row := chat.Conversation{ID: conv, Kind: chat.Group, CreatedAt: 1}
@@ -111,3 +115,39 @@ func BenchmarkHistory(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSend sends between 200 pairs at once.
+func BenchmarkSend(b *testing.B) {
+	r := newRig(b)
+	const pairs = 200
+	p := r.people(2 * pairs)
+	r.Service = New(Options{Store: r.db.Ports(), Clock: r.db.Clock(), Router: nowhere{}, Admit: r.admit, Log: r.log, Presence: r.here})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = r.Run(ctx) })
+	convs := make([]chat.ConversationID, pairs)
+	for i := range convs {
+		convs[i] = r.create(p[2*i], chat.Direct, "", p[2*i+1])
+	}
+	b.ReportAllocs()
+	var next atomic.Int64
+	b.SetParallelism(pairs / runtime.GOMAXPROCS(0))
+	b.RunParallel(func(pb *testing.PB) {
+		i := int(next.Add(1)-1) % pairs
+		for pb.Next() {
+			_, err := r.Send(ctx, p[2*i], SendRequest{
+				Conversation: convs[i], ClientMessage: chat.NewClientMessageID(time.Now()), Content: "hello there, how are you?", ContentType: chat.Text,
+			})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	cancel()
+	wg.Wait()
+}
+
+type nowhere struct{}
+
+func (nowhere) Push(context.Context, *chat.Push) {}

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// maxListed is how many conversations of one user are listed; more are left out, the largest ids first to go.
-	maxListed = 10_000
+	// maxListed is how many conversations of one user are listed; more are left out, the largest ids first to go. Those
+	// that were left are looked through too: as many again.
+	maxListed = 20_000
 	listPage  = 500
 )
 
@@ -39,7 +40,7 @@ func (p place) before(o place) int {
 
 // Conversations returns the caller's conversations, newest first, after a cursor ("" = from the start): at most limit
 // (1..100, 0 = 50). A page names no conversation twice; one that gets a message between two pages moves up and is
-// missed by the later one, its message comes live. Up to 10,000 conversations are sorted a call.
+// missed by the later one, its message comes live. Up to 20,000 conversations are sorted a call.
 func (s *Service) Conversations(ctx context.Context, c Caller, cursor string, limit int) (ConversationPage, error) {
 	if limit == 0 {
 		limit = chat.DefaultHistory
@@ -107,7 +108,7 @@ func (s *Service) listed(ctx context.Context, c Caller, p place) (ConversationVi
 func (s *Service) places(ctx context.Context, user chat.UserID) ([]place, error) {
 	var out []place
 	after := chat.ConversationID{}
-	for len(out) < maxListed {
+	for seen := 0; len(out) < maxListed && seen < 2*maxListed; seen += listPage {
 		entries, err := s.store.Listing.Conversations(ctx, user, after, listPage)
 		if err != nil {
 			return nil, chat.Unavailable("read a list of conversations", err)
