@@ -84,7 +84,7 @@ func TestResendKeepsIdAndOrder(t *testing.T) {
 
 func TestUnansweredIsSentAgain(t *testing.T) {
 	p := newPeer(t)
-	c, pc, _ := start(t, p, func(o *Options) { o.AckTimeout = 30 * time.Millisecond })
+	c, pc, _ := start(t, p, func(o *Options) { o.AckTimeout = time.Second })
 	d, err := c.Post(Outgoing{Conversation: room, Content: "x"})
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +97,26 @@ func TestUnansweredIsSentAgain(t *testing.T) {
 	if _, err := d.Wait(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// A peer that neither answers nor hangs up is left after two AckTimeouts, and what waited goes to the next connection.
+func TestDeadConnectionIsLeft(t *testing.T) {
+	p := newPeer(t)
+	c, pc, _ := start(t, p, func(o *Options) { o.AckTimeout = 500 * time.Millisecond })
+	d, err := c.Post(Outgoing{Conversation: room, Content: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := p.next() // pc was never read from: no pong
+	f := next.frame()
+	if !f.Message.Resend || f.Message.ClientMessage != d.ClientMessageID() {
+		t.Errorf("%+v", f.Message)
+	}
+	next.send(answer(f, 1, 0))
+	if _, err := d.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	_ = pc.c.Close()
 }
 
 func TestErrorsOfTheServer(t *testing.T) {

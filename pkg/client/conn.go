@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -25,6 +26,8 @@ type conn struct {
 	br   *bufio.Reader
 	max  int           // bytes of one message
 	idle time.Duration // silence after which the server counts as dead; set after welcome
+
+	heard atomic.Int64 // when the last frame began to come, Unix ms
 
 	wmu  sync.Mutex
 	wbuf []byte
@@ -102,6 +105,7 @@ func (c *conn) read(buf []byte) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read: %w", err)
 		}
+		c.heard.Store(time.Now().UnixMilli())
 		if err := ws.CheckHeader(h, ws.StateClientSide|fragmented(started)); err != nil {
 			return nil, fmt.Errorf("read: %w", err)
 		}

@@ -65,7 +65,8 @@ type Options struct {
 	Handler Handler
 	// OnState is told when a connection stands (nil) and why it ended (a *RefusedError, a *CloseError, …). It must not block.
 	OnState func(connected bool, err error)
-	// OnFrame sees every text frame as it is on the wire; frame is valid during the call only. It must not block.
+	// OnFrame sees every text frame as it is on the wire; frame is valid during the call only. It must
+	// not block, and may be called from several goroutines at a time.
 	OnFrame func(d Direction, frame []byte)
 	// ManualAck leaves acknowledging to the application: AckMessages, AckEvents, AckBatch.
 	ManualAck bool

@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gobwas/ws"
+
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/protocol"
 )
@@ -191,8 +193,10 @@ func (c *Client) resendAll(cn *conn) error {
 	return nil
 }
 
-// repeat sends again what is overdue on the current connection, until ctx ends.
+// repeat sends again what is overdue on the current connection, until ctx ends. With it goes a ping: when a whole
+// AckTimeout later still nothing at all has come, the connection is dead and nobody has said so.
 func (c *Client) repeat(ctx context.Context, cn *conn) {
+	var pinged time.Time
 	for {
 		var timer <-chan time.Time
 		if at, ok := c.out.next(); ok {
@@ -204,6 +208,17 @@ func (c *Client) repeat(ctx context.Context, cn *conn) {
 		case <-c.out.changed:
 			continue
 		case <-timer:
+		}
+		if now := time.Now(); !pinged.IsZero() && now.Sub(pinged) >= c.o.AckTimeout {
+			if cn.heard.Load() < pinged.UnixMilli() {
+				_ = cn.net.Close() // the reader sees it, and the client comes back
+				return
+			}
+			pinged = time.Time{}
+		}
+		if pinged.IsZero() {
+			pinged = time.Now()
+			_ = cn.write(ws.OpPing, nil) // a failed write ends the reader too
 		}
 		c.sendMu.Lock()
 		c.mu.Lock()

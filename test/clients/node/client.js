@@ -72,10 +72,10 @@ async function register(name) {
 }
 
 // A user of an external identity: no password to hash, made on first sight.
-async function external(name) {
+async function external(name, seconds = 3600) {
   const part = (o) => Buffer.from(JSON.stringify(o)).toString('base64url');
   const now = Math.floor(Date.now() / 1000);
-  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: `${name}-n${process.pid}-${++made}`, iat: now, exp: now + 3600 })}`;
+  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: `${name}-n${process.pid}-${++made}`, iat: now, exp: now + seconds })}`;
   const token = `${text}.${crypto.createHmac('sha256', jwtSecret).update(text).digest('base64url')}`;
   return { ...(await ok(200, 'GET', '/me', token)), token };
 }

@@ -163,4 +163,32 @@ flows['who may connect'] = async (open) => {
   equal([page.status, page.body.asyncapi], [200, '3.0.0'], 'the AsyncAPI document');
 };
 
+flows['an external token that runs out closes with 4003'] = async (open) => {
+  const conn = await Conn.online(await external('alice', 2));
+  open.push(conn);
+  equal(await within(conn.closed, 10_000), 4003, 'close code');
+};
+
+flows['a channel'] = async (open) => {
+  const [a, b, c] = await Promise.all([external('alice'), external('bob'), external('carol')]);
+  const channel = await ok(201, 'POST', '/conversations', a.token, { type: 'channel', name: 'News', participantIds: [b.id] });
+  const [alice, bob] = await Promise.all([Conn.online(a), Conn.online(b)]);
+  open.push(alice, bob);
+  const first = await alice.post(channel.id, 'first');
+  await bob.take(first.id);
+  const clientMessageId = uuid7();
+  bob.send('message', { conversationId: channel.id, content: 'x', contentType: 'text', clientMessageId });
+  equal((await bob.next('error', (e) => e.clientMessageId === clientMessageId)).code, 'FORBIDDEN', 'only admins post');
+  // There is no log of a channel: a device that was away reads its messages.
+  await bob.close();
+  const missed = [await alice.post(channel.id, 'second'), await alice.post(channel.id, 'third')];
+  const back = await Conn.online(b, { device: bob.device });
+  open.push(back);
+  equal(back.caught.filter((e) => e.type === 'message').map((e) => e.payload.id), missed.map((m) => m.id), 'pending of the channel');
+  equal((await rest('GET', `/conversations/${channel.id}/messages`, c.token)).status, 403, 'history for a stranger');
+  await ok2xx('POST', `/conversations/${channel.id}/members`, a.token, { userIds: [c.id] });
+  const page = await ok(200, 'GET', `/conversations/${channel.id}/members?limit=2`, c.token);
+  equal([page.members.length, page.hasMore], [2, true], 'members are paged');
+};
+
 module.exports = flows;
