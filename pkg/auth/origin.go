@@ -46,6 +46,9 @@ func (o Origins) Allowed(origin, host string, needed bool) bool {
 	return ok && rest != "" && rest == strings.ToLower(host)
 }
 
+// Configured reports whether an origin is one of those configured, and so may read answers too (CORS).
+func (o Origins) Configured(origin string) bool { return o.allowed[strings.ToLower(origin)] }
+
 // Cookie makes the session cookie; an empty token makes one that deletes it.
 func Cookie(token string, secure bool) *http.Cookie {
 	c := &http.Cookie{

@@ -118,7 +118,20 @@ func TestForeignOrigin(t *testing.T) {
 	s.do("POST", api+"/auth/login", login, header{"Origin": "https://evil.example"}).fails(403, "FORBIDDEN", "")
 	s.do("POST", api+"/auth/login", login, header{"Origin": s.url}).ok(200)
 	s.do("POST", api+"/auth/login", login, nil).ok(200)
-	require.Empty(t, s.do("GET", api+"/me", nil, header{"Origin": "https://evil.example", "Cookie": cookie}).header.Get("Access-Control-Allow-Origin"))
+	// Nor read anything; a page of a configured origin may.
+	preflight := header{"Origin": "https://evil.example", "Access-Control-Request-Method": "PATCH"}
+	require.Equal(t, 405, s.do("OPTIONS", api+"/me", nil, preflight).status)
+	a := s.do("GET", api+"/me", nil, header{"Origin": "https://evil.example", "Cookie": cookie})
+	require.Empty(t, a.header.Get("Access-Control-Allow-Origin"))
+	require.Equal(t, "Origin", a.header.Get("Vary"))
+	preflight["Origin"] = "https://app.example"
+	a = s.do("OPTIONS", api+"/me", nil, preflight)
+	a.ok(204)
+	require.Contains(t, a.header.Get("Access-Control-Allow-Methods"), "PATCH")
+	a = s.do("GET", api+"/me", nil, header{"Origin": "https://app.example", "Cookie": cookie})
+	a.ok(200)
+	require.Equal(t, "https://app.example", a.header.Get("Access-Control-Allow-Origin"))
+	require.Equal(t, "true", a.header.Get("Access-Control-Allow-Credentials"))
 }
 
 func TestRateLimits(t *testing.T) {

@@ -31,10 +31,14 @@ func (a *API) guarded(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-site")
 		h.Set("Content-Security-Policy", apiPolicy)
 		if strings.HasPrefix(r.URL.Path, base) {
 			h.Set("Cache-Control", "no-store")
+			if a.crossOrigin(h, r) {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
 		}
 		if secure(r) {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
@@ -52,6 +56,26 @@ func (a *API) guarded(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(w, a.resolved(r))
 	})
+}
+
+// crossOrigin lets pages of the configured origins read answers, with the cookie, and no others. It reports whether the
+// request was only a browser's question whether it may ask (a preflight).
+func (a *API) crossOrigin(h http.Header, r *http.Request) (answered bool) {
+	h.Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if origin == "" || !a.o.Origins.Configured(origin) {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Access-Control-Expose-Headers", "Content-Disposition, Content-Range, ETag, Retry-After, Upload-Length, Upload-Offset")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Range, Content-Type, If-None-Match, Range")
+	h.Set("Access-Control-Max-Age", "600")
+	return true
 }
 
 // resolved is the request with its client's address in RemoteAddr. Each request of a balancer's connection is somebody
