@@ -57,7 +57,7 @@ func integer() schema          { return schema{Type: "integer"} }
 func boolean() schema          { return schema{Type: "boolean"} }
 func oneOf(s ...string) schema { return schema{Type: "string", Enum: s} }
 func ref(name string) schema   { return schema{Ref: "#/components/schemas/" + name} }
-func text1(least, most int) schema {
+func bounded(least, most int) schema {
 	return schema{Type: "string", MinLength: least, MaxLength: most}
 }
 func list(of schema, least, most int) schema {
@@ -84,7 +84,7 @@ func clientFrames() []frameTable {
 		{typ: TypeMessage, doc: "Sends a message. Answered by a message frame with status sent, or by an error that names the clientMessageId.", fields: []member{
 			must("clientMessageId", uuid(), "Idempotency key, a v7 UUID by preference, not the nil UUID. The same for every retry."),
 			conversationID(),
-			may("content", text1(0, chat.MaxContent), "The text, kept exactly. May be empty, or absent, only with mediaId."),
+			may("content", bounded(0, chat.MaxContent), "The text, kept exactly. May be empty, or absent, only with mediaId."),
 			may("contentType", withDefault(contentTypes(), chat.Text.String()), "What the message carries."),
 			may("mediaId", uuid(), "An uploaded blob."),
 			may("replyToId", clockID(), "The message that this one answers."),
@@ -115,7 +115,7 @@ func clientFrames() []frameTable {
 		{typ: TypeEdit, doc: "Changes the content of an own message. Answered by message_edited or an error.", fields: []member{
 			conversationID(),
 			must("messageId", clockID(), "The message."),
-			must("content", text1(1, chat.MaxContent), "The new text."),
+			must("content", bounded(1, chat.MaxContent), "The new text."),
 		}},
 		{typ: TypeDelete, doc: "Deletes an own message for everyone; admins may delete any. Answered by message_deleted or an error.", fields: []member{
 			conversationID(),
@@ -124,7 +124,7 @@ func clientFrames() []frameTable {
 		{typ: TypeReact, doc: "Sets one's reaction to a message. Answered by reaction or an error.", fields: []member{
 			conversationID(),
 			must("messageId", clockID(), "The message."),
-			must("emoji", text1(0, chat.MaxEmoji), "One emoji; empty removes the reaction."),
+			must("emoji", bounded(0, chat.MaxEmoji), "One emoji; empty removes the reaction."),
 		}},
 		{typ: TypePresence, doc: "Asks for the presence of users, now and as it changes in the next 5 minutes. Strangers are ignored.", fields: []member{
 			must("userIds", list(uuid(), 0, chat.MaxPresenceUsers), "The users."),
@@ -257,7 +257,7 @@ func objects() map[string][]member {
 		},
 		"Reaction": {
 			must("userId", uuid(), "The member."),
-			must("emoji", text1(1, chat.MaxEmoji), "The emoji."),
+			must("emoji", bounded(1, chat.MaxEmoji), "The emoji."),
 		},
 		"Limits": {
 			must("frameBytes", integer(), "Bytes of one frame of a client."),
