@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 GO          ?= go
 BIN         := bin
+VERSION     := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What the race detector passes over in `make test`; `make verify` passes it over everything.
 RACE        ?= ./pkg/admit/... ./pkg/app/... ./pkg/auth/... ./pkg/bus/... ./pkg/chat/... ./pkg/client/... ./pkg/gateway/... \
@@ -22,7 +23,7 @@ help: ## this list
 
 build: ## bin/murre and bin/murre-load
 	@mkdir -p $(BIN)
-	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+	$(GO) build -trimpath -ldflags '-X main.built=$(VERSION)' -o $(BIN)/ ./cmd/...
 
 run: build ## serve on 127.0.0.1:8080 with two demo logins, data in ./murre-data
 	@exec $(BIN)/murre serve --listen 127.0.0.1:8080 --admin 127.0.0.1:9090 --data $(DATA) --demo

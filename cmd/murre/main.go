@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/murre-chat/murre/pkg/chat"
 )
 
 // Exit codes.
@@ -29,6 +32,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -45,12 +49,28 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(errw, "murre:", err)
+	fmt.Fprintln(errw, "murre:", message(err))
 	var u usageError
 	if errors.As(err, &u) {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// message prints an error for people: one that clients may see without its code.
+func message(err error) string {
+	var e *chat.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	text := e.Message
+	if e.Field != "" {
+		text = e.Field + " " + text
+	}
+	if whole := err.Error(); whole != e.Error() && strings.HasSuffix(whole, e.Error()) {
+		text = strings.TrimSuffix(whole, e.Error()) + text // what was being done stands before it
+	}
+	return text
 }
 
 func newRoot() *cobra.Command {
@@ -84,8 +104,14 @@ running server, or work on the folder itself when none is running.`,
 	return root
 }
 
-// version is the module's version as it was built, or the commit.
+// built names the build; make build sets it.
+var built string
+
+// version is what make build said, or the module's version, or the commit.
 func version() string {
+	if built != "" {
+		return built
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

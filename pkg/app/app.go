@@ -67,7 +67,8 @@ type App struct {
 	server    *wsconn.Server
 	admin     *admin // nil: switched off
 
-	sendTime observe.Histogram
+	sendTime, fanoutTime, deliverTime observe.Histogram
+
 	draining atomic.Bool
 	serving  atomic.Bool
 }
@@ -183,7 +184,7 @@ func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config)
 		Service: a.service, Inbox: a.inbox, Store: a.db.Ports(), Sessions: a.sessions, Presence: a.presence, Admit: a.admission,
 		Log: a.log, Limits: protocol.DefaultLimits(), Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime,
 	})
-	a.router.SetLocal(a.gateway)
+	a.router.SetLocal(timed{a.gateway, &a.fanoutTime, &a.deliverTime})
 	plain := &http.Server{Handler: rest, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	httpapi.Configure(plain)
 	kind := map[string]netpoll.Kind{"auto": netpoll.Auto, "epoll": netpoll.Epoll, "goroutine": netpoll.Goroutine}[a.cfg.Transport]

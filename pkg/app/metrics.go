@@ -1,8 +1,12 @@
 package app
 
 import (
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/observe"
 	"github.com/murre-chat/murre/pkg/protocol"
+	"github.com/murre-chat/murre/pkg/router"
 	"github.com/murre-chat/murre/pkg/store/pebblestore"
 )
 
@@ -18,6 +22,27 @@ func (a *App) measure(m *observe.Metrics) {
 	a.measureGateway(m)
 	a.measureInbox(m)
 	a.measureStore(m)
+}
+
+// timed is a gateway whose deliveries of messages are timed.
+type timed struct {
+	router.Local
+	fanout, delivery *observe.Histogram
+}
+
+// Deliver implements router.Local.
+func (t timed) Deliver(p *chat.Push) {
+	if p.Kind != chat.PushMessage {
+		t.Local.Deliver(p)
+		return
+	}
+	began := time.Now()
+	t.Local.Deliver(p)
+	ended := time.Now()
+	t.fanout.Observe(ended.Sub(began))
+	if p.Event.ID != 0 {
+		t.delivery.Observe(ended.Sub(p.Event.ID.Time()))
+	}
 }
 
 func (a *App) measureSockets(m *observe.Metrics) {
@@ -68,6 +93,8 @@ func (a *App) measureGateway(m *observe.Metrics) {
 	m.Counter("pushes_encoded_total", "Frames encoded for pushes: one for all devices here.", func() float64 { return float64(g.Encoded.Load()) })
 	m.Counter("pushes_left_total", "Pushes left to the log, because the device was behind.", func() float64 { return float64(g.Behind.Load()) })
 	m.Histogram("send_seconds", "From a message frame read to its ack queued: checks, claim and durable commit.", a.sendTime.Values)
+	m.Histogram("fanout_seconds", "Time to queue a message on the sockets of all its recipients' devices here.", a.fanoutTime.Values)
+	m.Histogram("delivery_seconds", "From a message's place in the log (to the millisecond) to queued on the last socket here.", a.deliverTime.Values)
 	m.Labelled(observe.Grows, "routed_total", "What the router did.", "what", func(emit func(string, float64)) {
 		emit("pushed", float64(a.router.Pushed.Load()))
 		emit("published", float64(a.router.Published.Load()))
