@@ -17,8 +17,8 @@ const (
 	maxPercent = 1600
 	// busyFrames a second are traffic worth it.
 	busyFrames = 500
-	// wasted is how much freed memory the runtime may keep from the system once it's quiet.
-	wasted = 4 << 20
+	// wasted is how much garbage and freed memory may stay once it's quiet: less isn't worth a collection.
+	wasted = 1 << 20
 )
 
 // tendMemory fits the garbage collector to the load: few collections while it's busy, memory back to the system when it's
@@ -30,7 +30,7 @@ func (a *App) tendMemory(ctx context.Context) error {
 		debug.SetMemoryLimit(int64(a.cfg.MemoryLimit))
 	}
 	samples := []metrics.Sample{
-		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
 	}
 	t := time.NewTicker(memoryEvery)
 	defer t.Stop()
@@ -46,7 +46,7 @@ func (a *App) tendMemory(ctx context.Context) error {
 		busy := frames-last > busyFrames*uint64(memoryEvery/time.Second)
 		last = frames
 		metrics.Read(samples)
-		live, free, unused, objects := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()
+		live, free, objects := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
 		want := a.cfg.GOGC
 		if busy && live > 0 {
 			quiet = 0
@@ -58,12 +58,11 @@ func (a *App) tendMemory(ctx context.Context) error {
 			percent = want
 			debug.SetGCPercent(percent)
 		}
-		// Quiet for three seconds, and again once in a while as long as there is something to gain.
+		// Once it has become quiet, once more when what was put off then is done (receipts, cursors, verify reads), and
+		// again from time to time, as long as there is something to gain.
 		garbage := objects - min(objects, live)
-		if quiet == 3 || (quiet > 3 && quiet%30 == 0) {
-			if free+unused+garbage > wasted {
-				debug.FreeOSMemory()
-			}
+		if (quiet == 3 || quiet == 8 || (quiet > 8 && quiet%30 == 0)) && free+garbage > wasted {
+			debug.FreeOSMemory()
 		}
 	}
 }
