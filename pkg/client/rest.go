@@ -20,6 +20,7 @@ const (
 	apiPath     = "/api/v1"
 	maxProblem  = 64 << 10 // bytes of an error's body that are looked at
 	maxResponse = 64 << 20 // bytes of an answer
+	callTimeout = 30 * time.Second
 )
 
 // REST calls the server's HTTP API with one token. It is safe for concurrent use. Every error that the server answers is
@@ -30,8 +31,8 @@ type REST struct {
 	http  *http.Client
 }
 
-// NewREST makes a REST client. server is http(s)://host:port; token may be empty for Register and Login; hc nil means a
-// client with a 30 s timeout.
+// NewREST makes a REST client. server is http(s)://host:port; token may be empty for Register and Login; hc nil means one of
+// its own. A call takes at most 30 s; uploads and downloads take what ctx allows.
 func NewREST(server, token string, hc *http.Client) (*REST, error) {
 	u, err := url.Parse(server)
 	if err != nil {
@@ -47,7 +48,7 @@ func NewREST(server, token string, hc *http.Client) (*REST, error) {
 		return nil, fmt.Errorf("client: server %q: want http or https", server)
 	}
 	if hc == nil {
-		hc = &http.Client{Timeout: 30 * time.Second}
+		hc = new(http.Client)
 	}
 	return &REST{base: u.Scheme + "://" + u.Host + strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/ws"), token: token, http: hc}, nil
 }
@@ -64,6 +65,8 @@ func (r *REST) Token() string { return r.token }
 
 // call does one request with a JSON body (nil: none) and decodes the answer into out (nil: dropped).
 func (r *REST) call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)

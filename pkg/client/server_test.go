@@ -298,6 +298,18 @@ func TestServerREST(t *testing.T) {
 	rest, err := io.ReadAll(r)
 	check("download", bytes.Equal(rest, []byte{3}), err)
 	check("close", true, r.Close())
+	large := bytes.Repeat([]byte{0, 1, 2, 3, 4}, 5<<20/2)
+	media, err = alice.rest.UploadMedia(ctx, client.Upload{Conversation: group.ID, ContentType: "application/octet-stream", Name: "large.bin", Size: int64(len(large))}, bytes.NewReader(large))
+	check("upload in parts", media.Size == int64(len(large)), err)
+	file, err := alice.rest.Send(ctx, client.Outgoing{Conversation: group.ID, ContentType: chat.File, Media: media.ID})
+	check("send it", file.Media != nil && file.Media.ID == media.ID, err)
+	r, err = bob.rest.OpenMedia(ctx, media.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err = io.ReadAll(r)
+	check("download", bytes.Equal(rest, large), err)
+	check("close", true, r.Close())
 	check("block", true, alice.rest.Block(ctx, bob.user.ID))
 	blocks, err := alice.rest.Blocks(ctx)
 	check("blocks", len(blocks) == 1, err)

@@ -49,6 +49,24 @@ flows['media up and down, with ranges'] = async (open) => {
   equal((await rest('GET', `/media/${uuid7()}`, b.token)).status >= 403, true, 'no such media');
 };
 
+flows['a large upload in parts'] = async (open) => {
+  const [a, b] = await Promise.all([external('alice'), external('bob')]);
+  const conv = (await direct(a, b)).id;
+  const bytes = Buffer.alloc(12 << 20, 'murre');
+  const m = await ok(201, 'POST', '/media', a.token, { contentType: 'application/octet-stream', size: bytes.length, name: 'large.bin', conversationId: conv });
+  const part = async (from, to) => {
+    const r = await rest(m.upload.method, m.upload.url, a.token, bytes.subarray(from, to), { 'content-range': `bytes ${from}-${to - 1}/${bytes.length}` });
+    return r.status;
+  };
+  check(await part(0, 8 << 20) < 300, 'the first part');
+  equal((await rest('POST', `/media/${m.id}/complete`, a.token)).status >= 400, true, 'it is not complete');
+  const reached = Number((await rest('HEAD', m.upload.url, a.token)).headers.get('upload-offset'));
+  equal(reached, 8 << 20, 'what the server has');
+  check(await part(reached, bytes.length) < 300, 'the second part');
+  equal((await ok(200, 'POST', `/media/${m.id}/complete`, a.token)).size, bytes.length, 'size');
+  check(bytes.equals((await rest('GET', `/media/${m.id}`, b.token)).body), 'download');
+};
+
 flows['signing out closes the socket with 4002'] = async (open) => {
   const a = await register('alice');
   const { token } = await ok(200, 'POST', '/auth/login', null, { username: a.username, password: 'correct horse battery' });
