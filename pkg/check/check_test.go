@@ -408,6 +408,25 @@ func TestBrokenHistoriesAreRed(t *testing.T) {
 				e.Kind = check.Removed
 				return slices.Insert(ev, i+1, e), e.Message
 			}},
+		{
+			name: "an answered edit forgotten", want: check.Diverged, exact: true,
+			broken: func(t *testing.T, ev []check.Event) ([]check.Event, chat.MessageID) {
+				i := index(t, ev, 300, kind(check.Acked))
+				e := ev[i]
+				e.Kind, e.Digest = check.Edited, 99
+				asked := e
+				asked.Retry = true
+				return slices.Insert(ev, i+1, asked, e), e.Message
+			},
+		},
+		{
+			name: "deleted by nobody", want: check.Diverged, exact: true,
+			broken: func(t *testing.T, ev []check.Event) ([]check.Event, chat.MessageID) {
+				i := index(t, ev, 300, kind(check.Row))
+				ev[i].Deleted = true
+				return ev, ev[i].Message
+			},
+		},
 		{name: "content changed on the way", want: check.Diverged,
 			broken: func(t *testing.T, ev []check.Event) ([]check.Event, chat.MessageID) {
 				i := index(t, ev, 300, kind(check.Received))
@@ -451,5 +470,50 @@ func TestBrokenHistoriesAreRed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What edits and deletions may look like.
+func TestEditsAndDeletionsThatAreGreen(t *testing.T) {
+	ev := newWorld(300).events
+	i := index(t, ev, 100, func(e *check.Event) bool { return e.Kind == check.Acked })
+	j := index(t, ev, 120, func(e *check.Event) bool { return e.Kind == check.Acked })
+	k := index(t, ev, 140, func(e *check.Event) bool { return e.Kind == check.Acked })
+	edited, gone, unknown := ev[i].Message, ev[j].Message, ev[k].Message
+	var out []check.Event
+	for n, e := range ev {
+		if e.Kind == check.Row && e.Message == edited {
+			e.Digest = 55
+		}
+		if e.Kind == check.Row && e.Message == gone {
+			e.Deleted, e.Digest = true, 0
+		}
+		out = append(out, e)
+		ask := e
+		ask.Retry = true
+		switch n {
+		case i:
+			ask.Kind, ask.Digest = check.Edited, 54
+			first := ask
+			first.Retry = false
+			ask.Digest = 55
+			second := ask
+			second.Retry, second.At = false, first.At+2
+			ask.At++
+			out = append(out, first, ask, second)
+		case j:
+			ask.Kind = check.Removed
+			answered := ask
+			answered.Retry = false
+			out = append(out, ask, answered)
+		case k: // asked for, never answered, not applied
+			ask.Kind, ask.Digest = check.Edited, 77
+			out = append(out, ask)
+			ask.Kind = check.Removed
+			out = append(out, ask)
+		}
+	}
+	if r := judge(out, check.Options{Exact: true}); !r.OK() {
+		t.Errorf("%s, %s, %s: %s", edited, gone, unknown, r)
 	}
 }

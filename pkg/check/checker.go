@@ -70,8 +70,8 @@ type conversation struct {
 	listed   bool
 	ackedAny bool
 	orders   map[*device]*sendOrder
-	edited   map[chat.MessageID]map[uint64]struct{} // contents that edits may have given a message
-	removed  map[chat.MessageID]int64
+	edits    map[chat.MessageID][]edit
+	removed  map[chat.MessageID]int64 // when a deletion was answered; 0: asked for only
 }
 
 // digest is an order-free sum over message ids.
@@ -207,7 +207,7 @@ func (c *Checker) add(e *Event) {
 	case Edited:
 		c.edited(e)
 	case Removed:
-		c.conv(e.Conversation).removed[e.Message] = e.At
+		c.removed(e)
 	case Pending:
 		if e.Count > 0 {
 			c.violate(PendingLeft, e, nil, "was offered %d pending events after it had acked everything", e.Count)
@@ -249,7 +249,7 @@ func (c *Checker) conv(id chat.ConversationID) *conversation {
 		v = &conversation{
 			id: id, members: map[chat.UserID]*member{}, slots: map[*device]int{}, byID: map[chat.MessageID]*message{},
 			recent: map[chat.MessageID]struct{}{}, listings: map[chat.UserID]*listing{}, orders: map[*device]*sendOrder{},
-			edited: map[chat.MessageID]map[uint64]struct{}{}, removed: map[chat.MessageID]int64{},
+			edits: map[chat.MessageID][]edit{}, removed: map[chat.MessageID]int64{},
 		}
 		c.convs[id] = v
 		c.report.Conversations++

@@ -224,7 +224,7 @@ func (c *Checker) received(e *Event) {
 	if d.revoked != 0 && e.At > d.revoked+c.o.Grace.Microseconds() {
 		c.violate(AfterRevocation, e, nil, "received %.1f s after the revocation", float64(e.At-d.revoked)/1e6)
 	}
-	if at, ok := v.removed[e.Message]; ok && !e.Deleted && e.Began > at {
+	if at := v.removed[e.Message]; at != 0 && !e.Deleted && e.Began > at {
 		c.violate(DeletedShown, e, nil, "asked for after the deletion and received with content")
 	}
 	mem := v.members[e.User]
@@ -272,31 +272,6 @@ func (c *Checker) find(v *conversation, e *Event) *message {
 		}
 	}
 	return v.byID[e.Message]
-}
-
-// content compares what was received with what was sent or edited.
-func (c *Checker) content(m *message, e *Event) {
-	if e.Deleted || e.Digest == 0 {
-		return
-	}
-	if m.digest == 0 {
-		m.digest = e.Digest
-		return
-	}
-	if m.digest == e.Digest {
-		return
-	}
-	if _, ok := m.conv.edited[e.Message][e.Digest]; !ok {
-		c.violate(Diverged, e, m, "its content is not what was sent")
-	}
-}
-
-func (c *Checker) edited(e *Event) {
-	v := c.conv(e.Conversation)
-	if v.edited[e.Message] == nil {
-		v.edited[e.Message] = map[uint64]struct{}{}
-	}
-	v.edited[e.Message][e.Digest] = struct{}{}
 }
 
 func (c *Checker) shown(e *Event) {

@@ -50,13 +50,15 @@ const (
 	ReceiptSeen
 	// Synced: Device was told that everything before UpTo (Unix ms, the server's clock) has been delivered to it.
 	Synced
-	// Row: User read Message in the history of Conversation, oldest first. Sender, Client, Digest, ReplyTo, Deleted.
+	// Row: User read Message in the history of Conversation, oldest first. Sender, Client, Digest, ReplyTo, Deleted; Began
+	// is when it was asked for.
 	Row
 	// RowsEnd: User has read the whole history of Conversation that Row events gave; Began is when the reading began.
 	RowsEnd
-	// Edited: an edit of Message was answered; Digest is the new content's.
+	// Edited: an edit of Message to the content of Digest was asked for (Retry set: its outcome is unknown), or answered.
+	// Asking first and answering later under the same digest are one edit.
 	Edited
-	// Removed: a deletion of Message was answered.
+	// Removed: a deletion of Message was asked for (Retry set), or answered.
 	Removed
 	// Pending: after quiescence Device was offered Count pending events.
 	Pending

@@ -38,7 +38,7 @@ func (c *Checker) row(e *Event) {
 	if e.ReplyTo != 0 && e.ReplyTo >= e.Message {
 		c.violate(Disorder, e, m, "it answers %s but sorts before it", e.ReplyTo)
 	}
-	if _, gone := v.removed[e.Message]; gone && !e.Deleted {
+	if at := v.removed[e.Message]; at != 0 && began(e) > at && !e.Deleted {
 		c.violate(DeletedShown, e, m, "deleted, but history still shows its content")
 	}
 	if !e.Client.IsZero() {
