@@ -69,9 +69,7 @@ func newRig(t testing.TB, rates ...admit.Rate) *rig {
 	ports := db.Ports()
 	r.here = localpresence.New(localpresence.Options{Users: ports.Users, Log: log})
 	o := localadmit.Options{Claims: ports.Claims}
-	for i, rate := range rates {
-		o.Rates[i] = rate
-	}
+	copy(o.Rates[:], rates)
 	r.Service = New(Options{
 		Store: ports, Clock: db.Clock(), Router: r.pushes, Admit: localadmit.New(o), Log: log, Presence: r.here,
 		Now: func() time.Time { return time.Now().Add(*r.offset) },

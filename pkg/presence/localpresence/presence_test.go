@@ -121,7 +121,6 @@ func TestOfflineIsToldAfterTheGrace(t *testing.T) {
 			t.Fatalf("another device is here: %+v", l)
 		}
 		w.Disconnected(anna, laptop)
-		left := time.Now()
 		time.Sleep(presence.Grace - time.Millisecond)
 		if l := w.take(); len(l) != 0 || !online(t, w, anna).Online {
 			t.Fatalf("too early: %+v", l)
@@ -132,7 +131,7 @@ func TestOfflineIsToldAfterTheGrace(t *testing.T) {
 			t.Fatalf("%+v", l)
 		}
 		w.Disconnected(anna, phone)
-		left = time.Now()
+		left := time.Now()
 		time.Sleep(time.Minute)
 		l := w.take()
 		if len(l) != 1 || l[0].p.Online || l[0].at.Sub(left) > 10*time.Second || l[0].p.LastSeen != left.UnixMilli() {
