@@ -86,11 +86,6 @@ func (s *scanner) hash() (h [32]byte) {
 	return h
 }
 
-func scanID[K any](s *scanner) (u chat.ID[K]) {
-	copy(u[:], s.take(16))
-	return u
-}
-
 // end returns errCorrupt unless everything was there and nothing is left.
 func (s *scanner) end(what string) error {
 	if s.bad || len(s.b) != 0 {

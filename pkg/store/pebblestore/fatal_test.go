@@ -10,9 +10,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-
-	"github.com/murre-chat/murre/pkg/chat"
-	"github.com/murre-chat/murre/pkg/store"
 )
 
 // TestWritesFail lets the writes to one kind of file fail, which is fatal to Pebble. The process must go on, refuse
@@ -72,25 +69,4 @@ func TestWritesFail(t *testing.T) {
 			}
 		})
 	}
-}
-
-// few sends 100 messages.
-func few(t *testing.T, d *DB) (out []acked) {
-	t.Helper()
-	users := randomUsers(2)
-	for range 100 {
-		next, err := d.Clock().Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		key := chat.NewClientMessageID(time.Now())
-		m := chat.Message{ID: chat.MessageID(next), Conversation: chat.DirectID(users[0], users[1]), Sender: users[0], ClientMessageID: key, ContentType: chat.Text, Content: "after"}
-		c := store.Claim{User: users[0], ClientMessage: key, Message: m.ID, Conversation: m.Conversation}
-		ev, err := d.Ports().Messages.Append(t.Context(), &store.Append{Message: m, Kind: chat.Direct, Claim: c, Recipients: users[1:]})
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, acked{m, c, ev, users[1:]})
-	}
-	return out
 }
