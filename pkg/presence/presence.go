@@ -20,7 +20,7 @@ type Subscriber func(ctx context.Context, p chat.Presence, watchers []chat.UserI
 
 // Presence is the port to who is online. Its methods but States and Run never block.
 type Presence interface {
-	// Connected and Disconnected come in pairs, one a connection, in any order between connections.
+	// Connected and Disconnected come in pairs, one a connection, in any order: the end may be told before the beginning.
 	Connected(user chat.UserID, device chat.DeviceID)
 	Disconnected(user chat.UserID, device chat.DeviceID)
 	// Watch lets a watcher hear of users for InterestFor. Beyond the engine's bounds interest is dropped silently.

@@ -38,7 +38,7 @@ type Presence struct {
 	kick  chan struct{}
 
 	mu      sync.Mutex
-	here    map[chat.UserID]int32 // connections
+	here    map[chat.UserID]int32 // connections; below 0 while an end was told before its beginning
 	leaving map[chat.UserID]int64 // when the last connection ended, Unix ms; still counts as online
 	queue   []leaver              // oldest first from head; an entry that leaving doesn't agree with is stale
 	head    int
@@ -78,7 +78,12 @@ func (p *Presence) Connected(user chat.UserID, _ chat.DeviceID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.here[user]++
-	if p.here[user] != 1 {
+	switch p.here[user] {
+	case 0: // its end was told first: it came and went at once
+		delete(p.here, user)
+		return
+	case 1:
+	default:
 		return
 	}
 	if _, back := p.leaving[user]; back {
@@ -93,7 +98,7 @@ func (p *Presence) Disconnected(user chat.UserID, _ chat.DeviceID) {
 	now := p.now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.here[user]--; p.here[user] > 0 {
+	if p.here[user]--; p.here[user] != 0 {
 		return
 	}
 	delete(p.here, user)
@@ -256,8 +261,10 @@ func (p *Presence) runSeen(ctx context.Context) {
 		case <-ctx.Done():
 			now := p.now().UnixMilli()
 			p.mu.Lock()
-			for u := range p.here {
-				p.seen[u] = now
+			for u, n := range p.here {
+				if n > 0 {
+					p.seen[u] = now
+				}
 			}
 			for u, at := range p.leaving {
 				p.seen[u] = at

@@ -212,6 +212,29 @@ func TestReplacedConnectionIsSilent(t *testing.T) {
 	})
 }
 
+func TestAnEndToldBeforeItsBeginning(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ func()) {
+		w.Watch(ben, []chat.UserID{anna})
+		w.Disconnected(anna, phone)
+		if online(t, w, anna).Online {
+			t.Fatal("online below zero")
+		}
+		w.Connected(anna, phone)
+		time.Sleep(time.Minute)
+		if l := w.take(); len(l) != 0 || online(t, w, anna).Online || len(w.here) != 0 || len(w.leaving) != 0 {
+			t.Fatalf("%+v", l)
+		}
+		w.Connected(anna, phone)
+		w.take()
+		w.Disconnected(anna, laptop)
+		w.Connected(anna, laptop)
+		time.Sleep(time.Minute)
+		if l := w.take(); len(l) != 0 || !online(t, w, anna).Online {
+			t.Fatalf("%+v", l)
+		}
+	})
+}
+
 func TestInterestEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ func()) {
 		w.Watch(ben, []chat.UserID{anna})
