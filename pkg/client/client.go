@@ -162,7 +162,7 @@ func (c *Client) run(ctx context.Context) error {
 		if permanent(err) {
 			return err
 		}
-		if welcomed && c.o.Now().Sub(started) > c.o.BackoffMax {
+		if welcomed && c.o.Now().Sub(started) > min(c.o.BackoffMax, steady) {
 			attempt = 0
 		}
 		wait := c.backoff(attempt, err)

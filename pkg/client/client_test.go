@@ -199,6 +199,47 @@ func TestEditDeleteReactWaitForTheEvent(t *testing.T) {
 	}
 }
 
+// A handler that sends, and waits for each answer, more than the queue holds.
+func TestHandlerSends(t *testing.T) {
+	const n = queueLen + 100
+	p := newPeer(t)
+	var c *Client
+	ready, done := make(chan struct{}), make(chan error, 1)
+	c, pc, _ := start(t, p, func(o *Options) {
+		o.Outbox = n
+		o.Handler = HandlerFunc(func(ctx context.Context, e *Event) error {
+			if e.Welcome == nil {
+				return nil
+			}
+			<-ready
+			var waiting []*Delivery
+			for range n {
+				d, err := c.Post(Outgoing{Conversation: room, Content: "x"})
+				if err != nil {
+					done <- err
+					return nil
+				}
+				waiting = append(waiting, d)
+			}
+			for _, d := range waiting {
+				if _, err := d.Wait(ctx); err != nil {
+					done <- err
+					return nil
+				}
+			}
+			done <- nil
+			return nil
+		})
+	})
+	close(ready)
+	for i := range n {
+		pc.send(answer(pc.frame(), i+1, 0))
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLiveAcksAreGathered(t *testing.T) {
 	p := newPeer(t)
 	_, pc, events := start(t, p, func(o *Options) { o.AckDelay = 100 * time.Millisecond })

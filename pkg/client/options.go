@@ -30,6 +30,7 @@ const (
 
 	queueLen     = 1024             // events between the socket and the handler
 	writeTimeout = 10 * time.Second // of one frame
+	steady       = 10 * time.Second // a connection that lasted so long starts the backoff anew
 	maxAttempts  = 10               // of one request that the server answers with a retryable error
 )
 
@@ -44,7 +45,9 @@ const (
 
 // Handler is the application. Handle is called for one event at a time, in order; an event with an ID, or of a pending
 // batch, is acknowledged after it returned nil: store before returning. An error leaves the event unacknowledged and
-// reconnects, so that the server sends it again. It may call the client's methods; ctx ends with the connection.
+// reconnects, so that the server sends it again. It may call the client's methods, Close excepted; ctx ends with the
+// connection. While it is more than 1,024 events behind, statuses, typing, presence and the answers to own sends (which
+// Send returns) are left out.
 type Handler interface {
 	Handle(ctx context.Context, e *Event) error
 }

@@ -61,7 +61,12 @@ func (s *session) frame(ctx context.Context, f *protocol.ServerFrame) error {
 		if m.Sender == c.User() {
 			c.out.stored(&m)
 		}
-		return s.put(ctx, &Event{Type: f.Type, ID: m.Event, Message: &m})
+		e := &Event{Type: f.Type, ID: m.Event, Message: &m}
+		if e.ID == 0 { // the answer to a send: whoever sent it has it, and nobody may have to wait for a handler that sends
+			s.offer(e)
+			return nil
+		}
+		return s.put(ctx, e)
 	case protocol.TypePendingMessages:
 		return s.batch(ctx, &f.Pending)
 	case protocol.TypeMessageStatus:
