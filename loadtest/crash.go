@@ -35,6 +35,7 @@ const (
 	crashDevices = 20 // people with a second device
 	replyShare   = 10 // one in so many messages answers the newest one received
 	readShare    = 20 // one in so many comes with a read of it
+	editShare    = 50 // one in so many comes with an edit or a deletion of an own one
 	killTwice    = 3  // in one of so many rounds the server is killed again while everybody comes back
 )
 
@@ -52,6 +53,7 @@ type CrashRound struct {
 	Acked       int               `json:"acked"`
 	AckedBefore int               `json:"ackedBeforeKill"`
 	Unknown     int               `json:"unackedAtKill"` // sent again after the restart
+	Changes     int               `json:"changes"`       // edits and deletions asked for
 	Received    int               `json:"received"`
 	Repeated    int               `json:"repeated"`
 	Rows        int               `json:"historyRows"`

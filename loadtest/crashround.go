@@ -77,6 +77,7 @@ func (c *crowd) run(ctx context.Context) error {
 	if err := c.histories(ctx); err != nil {
 		return err
 	}
+	c.res.Changes = c.changes
 	c.res.judge(c.check.Finish())
 	return nil
 }
@@ -287,6 +288,7 @@ func (c *crowd) history(ctx context.Context, p *person, conv chat.ConversationID
 	var rows []check.Event
 	var since chat.MessageID
 	for {
+		asked := time.Now().UnixMicro()
 		page, err := p.rest.History(ctx, conv, client.HistoryQuery{Since: since, Limit: chat.MaxHistory, SinceTime: time.UnixMilli(1)})
 		if err != nil {
 			return fmt.Errorf("history of %s: %w", conv, err)
@@ -294,7 +296,7 @@ func (c *crowd) history(ctx context.Context, p *person, conv chat.ConversationID
 		for _, m := range page.Messages {
 			rows = append(rows, check.Event{
 				Kind: check.Row, User: p.id, Conversation: conv, Message: m.ID, Sender: m.Sender, Client: m.ClientMessageID,
-				Digest: check.Digest(m.Content), ReplyTo: m.ReplyTo, Deleted: m.Deleted,
+				Digest: check.Digest(m.Content), ReplyTo: m.ReplyTo, Deleted: m.Deleted, Began: asked,
 			})
 			since = m.ID
 		}

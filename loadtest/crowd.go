@@ -32,6 +32,7 @@ type crowd struct {
 	due             int64
 	turn            int
 	onWire          int64
+	changes         int   // edits and deletions asked for
 	got             int64 // receipts, for progress
 	acked           int64
 	frame           protocol.ClientFrame
@@ -51,7 +52,17 @@ type seat struct {
 	unacked []*outgoing // in order of sending
 	byKey   map[chat.ClientMessageID]*outgoing
 	last    map[chat.ConversationID]chat.MessageID // newest message received
+	mine    []own                                  // acked messages that may be edited and deleted
 }
+
+// own is a stored message of one's own.
+type own struct {
+	conv chat.ConversationID
+	id   chat.MessageID
+}
+
+// maxOwn is how many of its own messages a device remembers for edits and deletions.
+const maxOwn = 20
 
 // outgoing is a message that its sender hasn't seen acked.
 type outgoing struct {
@@ -107,6 +118,9 @@ func (c *crowd) tick(int64) time.Duration {
 func (c *crowd) write() {
 	c.turn++
 	st := c.seats[c.turn%(crashOnline+crashDevices)]
+	if c.rng.IntN(editShare) == 0 && len(st.mine) > 0 && st.c.Connected() {
+		c.change(st)
+	}
 	if len(st.unacked) > 200 {
 		return // bounded, as a client's outbox is
 	}
@@ -128,6 +142,44 @@ func (c *crowd) write() {
 	if st.c.Connected() && st.synced {
 		c.put(st, o)
 	}
+}
+
+// change edits or deletes one of a device's own messages. Whether it was done is known when the event comes; after a
+// crash it may stay unknown.
+func (c *crowd) change(st *seat) {
+	i := c.rng.IntN(len(st.mine))
+	m := st.mine[i]
+	e := check.Event{Retry: true, User: st.p.id, Device: st.c.Device, Conversation: m.conv, Message: m.id}
+	var f protocol.ClientFrame
+	if c.rng.IntN(3) == 0 {
+		st.mine = append(st.mine[:i], st.mine[i+1:]...)
+		f.Type, f.Delete = protocol.TypeDelete, protocol.DeleteFrame{Conversation: m.conv, Message: m.id}
+		e.Kind = check.Removed
+	} else {
+		c.seq++
+		content := text(int64(c.seq))
+		f.Type, f.Edit = protocol.TypeEdit, protocol.EditFrame{Conversation: m.conv, Message: m.id, Content: content}
+		e.Kind, e.Digest = check.Edited, check.Digest(content)
+	}
+	c.add(e)
+	c.changes++
+	st.c.Send(&f)
+}
+
+// Event implements wire.Handler. An edit or deletion counts as answered once its event has come to anybody: it is stored.
+func (c *crowd) Event(cl *wire.Client, f *protocol.EventFrame) {
+	st := c.byConn[cl]
+	c.got++
+	e := check.Event{User: st.p.id, Device: cl.Device}
+	switch f.Type {
+	case protocol.TypeMessageEdited:
+		e.Kind, e.Conversation, e.Message, e.Digest = check.Edited, f.Edited.Conversation, f.Edited.Message, check.Digest(f.Edited.Content)
+	case protocol.TypeMessageDeleted:
+		e.Kind, e.Conversation, e.Message = check.Removed, f.Deleted.Conversation, f.Deleted.Message
+	default:
+		return
+	}
+	c.add(e)
 }
 
 // put sends one message, the first time or again.
@@ -201,6 +253,9 @@ func (c *crowd) Sent(cl *wire.Client, m *protocol.Message) bool {
 	c.acked++
 	delete(st.byKey, m.ClientMessageID)
 	o.done = true
+	if len(st.mine) < maxOwn {
+		st.mine = append(st.mine, own{m.Conversation, m.ID})
+	}
 	for len(st.unacked) > 0 && st.unacked[0].done {
 		st.unacked = st.unacked[1:]
 	}

@@ -105,6 +105,9 @@ func (h *hooks) Sent(c *wire.Client, m *protocol.Message) bool {
 	return true
 }
 
+// Event implements wire.Handler; no scenario looks at events.
+func (h *hooks) Event(*wire.Client, *protocol.EventFrame) {}
+
 func (h *hooks) Status(c *wire.Client, s *protocol.StatusPayload) {
 	if h.status != nil {
 		h.status(c, s)

@@ -23,6 +23,8 @@ type Handler interface {
 	Message(c *Client, m *protocol.Message, batch bool)
 	// Sent: the server acknowledged an own message. False: this device didn't send it, another of the user's did.
 	Sent(c *Client, m *protocol.Message) bool
+	// Event: an edit, a deletion, a reaction or a change of a conversation, live or out of the log. It is acked by itself.
+	Event(c *Client, e *protocol.EventFrame)
 	// Status: a receipt.
 	Status(c *Client, s *protocol.StatusPayload)
 	// Synced: everything up to a time has come.
@@ -172,6 +174,9 @@ func (c *Client) frame(data []byte) {
 		for i := range p.Messages {
 			c.Handler.Message(c, &p.Messages[i], true)
 		}
+		for i := range p.Events {
+			c.Handler.Event(c, &p.Events[i].Frame)
+		}
 		if !c.Manual {
 			ack := protocol.ClientFrame{Type: protocol.TypeAck}
 			ack.Ack.UpTo = p.Event
@@ -189,23 +194,25 @@ func (c *Client) frame(data []byte) {
 	}
 }
 
-// ackEvent acknowledges a live event that isn't a message.
+// ackEvent shows a live event that isn't a message and acknowledges it.
 func (c *Client) ackEvent(f *protocol.ServerFrame) {
-	var e chat.EventID
+	var id chat.EventID
+	e := protocol.EventFrame{Type: f.Type}
 	switch f.Type {
 	case protocol.TypeConversation:
-		e = f.Conversation.Event
+		id, e.Conversation = f.Conversation.Event, &f.Conversation
 	case protocol.TypeMessageEdited:
-		e = f.Edited.Event
+		id, e.Edited = f.Edited.Event, &f.Edited
 	case protocol.TypeMessageDeleted:
-		e = f.Deleted.Event
+		id, e.Deleted = f.Deleted.Event, &f.Deleted
 	case protocol.TypeReaction:
-		e = f.Reaction.Event
+		id, e.Reaction = f.Reaction.Event, &f.Reaction
 	}
-	if e == 0 || c.Manual {
+	c.Handler.Event(c, &e)
+	if id == 0 || c.Manual {
 		return
 	}
 	ack := protocol.ClientFrame{Type: protocol.TypeAck}
-	ack.Ack.Events = []chat.EventID{e}
+	ack.Ack.Events = []chat.EventID{id}
 	c.Send(&ack)
 }

@@ -45,6 +45,7 @@ func (r *recorder) Sent(_ *Client, m *protocol.Message) bool {
 func (r *recorder) Status(_ *Client, s *protocol.StatusPayload) {
 	r.say("%s %d", s.Status, len(s.Messages))
 }
+func (r *recorder) Event(_ *Client, e *protocol.EventFrame)   { r.say("event %s", e.Type) }
 func (r *recorder) Synced(*Client, *protocol.SyncedPayload)   { r.say("synced") }
 func (r *recorder) Error(_ *Client, e *protocol.ErrorPayload) { r.say("error %s", e.Code) }
 func (r *recorder) Closed(_ *Client, err error)               { r.calls <- told{what: "closed", err: err} }
@@ -182,6 +183,8 @@ func TestFramesInSingleBytes(t *testing.T) {
 	rec.want(t, "message m1 batch false")
 	p.write(t, `{"type":"synced","payload":{"upTo":"2026-05-01T00:00:00.000Z"}}`, 3)
 	rec.want(t, "synced")
+	p.write(t, fmt.Sprintf(`{"type":"message_deleted","payload":{"conversationId":%q,"messageId":%q,"eventId":%q}}`, conv, id.ID(1), id.ID(9)), 50)
+	rec.want(t, "event message_deleted")
 	p.write(t, `{"type":"error","payload":{"code":"FORBIDDEN","message":"no"}}`, 1000)
 	rec.want(t, "error FORBIDDEN")
 }
