@@ -179,10 +179,12 @@ func (a *App) rest(origins auth.Origins) (http.Handler, error) {
 
 // sockets builds the gateway and the server of the one port.
 func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config) (err error) {
+	limits := protocol.DefaultLimits()
+	limits.FrameBytes, limits.MediaBytes = int(a.cfg.MaxMessage), int(a.cfg.MaxMedia)
 	a.gateway = gateway.New(gateway.Options{
 		Self: a.self, Auth: a.auth, Origins: func(origin, host string) bool { return origins.Allowed(origin, host, true) },
 		Service: a.service, Inbox: a.inbox, Store: a.db.Ports(), Sessions: a.sessions, Presence: a.presence, Admit: a.admission,
-		Log: a.log, Limits: protocol.DefaultLimits(), Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime,
+		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime,
 	})
 	a.router.SetLocal(timed{a.gateway, &a.fanoutTime, &a.deliverTime})
 	plain := &http.Server{Handler: rest, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
