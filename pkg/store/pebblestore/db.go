@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,7 +65,11 @@ func Open(o Options) (*DB, error) {
 	}
 	lock, err := o.FS.Lock(o.FS.PathJoin(o.Dir, "LOCK"))
 	if err != nil {
-		return nil, fmt.Errorf("pebblestore: open %s: %w (%w)", o.Dir, ErrInUse, err)
+		var file *os.PathError
+		if !errors.As(err, &file) { // the lock file could be opened, so it is the lock that is held
+			err = fmt.Errorf("%w (%w)", ErrInUse, err)
+		}
+		return nil, fmt.Errorf("pebblestore: open %s: %w", o.Dir, err)
 	}
 	d := &DB{o: o, lock: lock, cache: pebble.NewCache(o.CacheBytes)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
