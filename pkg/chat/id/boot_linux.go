@@ -6,7 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootTime is CLOCK_BOOTTIME: monotonic, and it goes on while the machine sleeps.
+// newBootTime is CLOCK_BOOTTIME: monotonic, and it goes on while the machine sleeps.
+func newBootTime() func() time.Duration { return bootTime }
+
 func bootTime() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {

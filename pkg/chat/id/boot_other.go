@@ -4,7 +4,8 @@ package id
 
 import "time"
 
-var started = time.Now()
-
-// bootTime is the runtime's monotonic clock; whether it counts time asleep depends on the system.
-func bootTime() time.Duration { return time.Since(started) }
+// newBootTime is the runtime's monotonic clock; whether it counts time asleep depends on the system.
+func newBootTime() func() time.Duration {
+	start := time.Now()
+	return func() time.Duration { return time.Since(start) }
+}

@@ -80,7 +80,7 @@ func NewClock(o ClockOptions) *Clock {
 		o.Wall = time.Now
 	}
 	if o.Boot == nil {
-		o.Boot = bootTime
+		o.Boot = (&bootClock{look: newBootTime()}).now
 	}
 	if o.Ahead <= 0 {
 		o.Ahead = DefaultAhead
