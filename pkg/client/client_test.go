@@ -494,18 +494,3 @@ func TestOutboxIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestOptions(t *testing.T) {
-	for _, o := range []Options{{}, {URL: "http://x"}, {URL: "ftp://x", Token: "t"}, {URL: "http://x\x7f", Token: "t"}} {
-		if _, err := New(o); err == nil {
-			t.Errorf("%+v: no error", o)
-		}
-	}
-	for in, want := range map[string]string{
-		"http://h:1": "ws://h:1/ws", "https://h/": "wss://h/ws", "ws://h/ws": "ws://h/ws", "https://h/chat": "wss://h/chat/ws",
-	} {
-		if got, err := socketURL(in); err != nil || got != want {
-			t.Errorf("%s: %s %v", in, got, err)
-		}
-	}
-}

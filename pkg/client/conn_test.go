@@ -40,12 +40,16 @@ func TestFramesInSingleBytesAndFragments(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	h, err := ws.ReadFrame(pc.c)
-	if err != nil || h.Header.OpCode != ws.OpPong || !h.Header.Masked {
-		t.Fatalf("%+v, %v", h.Header, err)
+	h, err := ws.ReadHeader(pc.c)
+	if err != nil || h.OpCode != ws.OpPong || !h.Masked || h.Length != int64(len("are you there")) {
+		t.Fatalf("%+v, %v", h, err)
 	}
-	if got := ws.UnmaskFrame(h).Payload; string(got) != "are you there" {
-		t.Errorf("pong with %q", got)
+	pong := make([]byte, h.Length)
+	if _, err := io.ReadFull(pc.c, pong); err != nil {
+		t.Fatal(err)
+	}
+	if ws.Cipher(pong, h.Mask, 0); string(pong) != "are you there" {
+		t.Errorf("pong with %q", pong)
 	}
 	if e := event(t, events, protocol.TypeMessage); e.Message.Content != long {
 		t.Errorf("%d bytes came, want %d", len(e.Message.Content), len(long))
@@ -175,5 +179,20 @@ func TestReadNGrowsWithWhatArrives(t *testing.T) {
 	got, err := readN(strings.NewReader("abc"), nil, 1<<40)
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) || cap(got) > 128<<10 {
 		t.Errorf("%v, %d bytes of buffer", err, cap(got))
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, o := range []Options{{}, {URL: "http://x"}, {URL: "ftp://x", Token: "t"}, {URL: "http://x\x7f", Token: "t"}} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%+v: no error", o)
+		}
+	}
+	for in, want := range map[string]string{
+		"http://h:1": "ws://h:1/ws", "https://h/": "wss://h/ws", "ws://h/ws": "ws://h/ws", "https://h/chat": "wss://h/chat/ws",
+	} {
+		if got, err := socketURL(in); err != nil || got != want {
+			t.Errorf("%s: %s %v", in, got, err)
+		}
 	}
 }
