@@ -61,7 +61,7 @@ func restore(ctx context.Context, fs vfs.FS, from, to string) error {
 	if err := checkFormat(fs, from); err != nil {
 		return err
 	}
-	if err := fs.MkdirAll(to, 0o700); err != nil {
+	if err := makeDir(fs, to); err != nil {
 		return err
 	}
 	there, err := fs.List(to)

@@ -60,7 +60,7 @@ type DB struct {
 // the clock. Close stops them. ErrInUse, *FormatError.
 func Open(o Options) (*DB, error) {
 	o = o.withDefaults()
-	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := makeDir(o.FS, o.Dir); err != nil {
 		return nil, fmt.Errorf("pebblestore: open %s: %w", o.Dir, err)
 	}
 	lock, err := o.FS.Lock(o.FS.PathJoin(o.Dir, "LOCK"))
@@ -188,6 +188,28 @@ func writeFormat(fs vfs.FS, dir string) error {
 		return err
 	}
 	return syncDir(fs, dir)
+}
+
+// makeDir makes a folder and its missing parents so that a power cut doesn't take them back. The folder above the first
+// one that exists is synced too, where allowed: whoever made the data folder for us may not have done so.
+func makeDir(fs vfs.FS, dir string) error {
+	var parents []string
+	for at := fs.PathDir(dir); ; at = fs.PathDir(at) {
+		parents = append(parents, at)
+		if _, err := fs.Stat(at); err == nil || fs.PathDir(at) == at {
+			break
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, p := range parents {
+		if err := syncDir(fs, p); err != nil {
+			return err
+		}
+	}
+	_ = syncDir(fs, fs.PathDir(parents[len(parents)-1])) // perhaps not ours to open
+	return nil
 }
 
 func syncDir(fs vfs.FS, dir string) error {

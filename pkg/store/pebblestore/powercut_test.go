@@ -22,6 +22,7 @@ import (
 const (
 	cutSenders  = 8
 	cutMessages = 200 // a seed
+	cutDir      = "var/murre/data"
 )
 
 // acked is a message whose Append returned before the power was cut.
@@ -70,7 +71,7 @@ func runCut(t *testing.T, seed uint64, noSync bool) *cutRun {
 	r := &cutRun{mem: vfs.NewCrashableMem(), rng: rng, tried: make(map[chat.ClientMessageID]bool)}
 	cutAt := int64(1 + rng.IntN(300))
 	r.left.Store(1 << 60)
-	o := Options{Dir: "data", FS: errorfs.Wrap(r.mem, r), MemTableBytes: 64 << 10, Logger: quiet, NoSync: noSync}
+	o := Options{Dir: cutDir, FS: errorfs.Wrap(r.mem, r), MemTableBytes: 64 << 10, Logger: quiet, NoSync: noSync}
 	d, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +134,7 @@ func (r *cutRun) send(t *testing.T, d *DB, users []chat.UserID, s int, rng *rand
 
 // check opens what the disk held after the cut and returns the first broken promise.
 func (r *cutRun) check(ctx context.Context) error {
-	d, err := Open(Options{Dir: "data", FS: r.clone, MemTableBytes: 64 << 10, Logger: quiet})
+	d, err := Open(Options{Dir: cutDir, FS: r.clone, MemTableBytes: 64 << 10, Logger: quiet})
 	if err != nil {
 		return fmt.Errorf("open after the cut: %w", err)
 	}
