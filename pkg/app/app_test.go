@@ -279,6 +279,12 @@ func TestOperate(t *testing.T) {
 		}
 		check(op)
 	})
+	// A server that crashed leaves its file, and its pid may be another program's now.
+	crashed := operate.Place{PID: os.Getpid(), Admin: "127.0.0.1:1", Key: "x"}
+	if err := crashed.Write(cfg.Data); err != nil {
+		t.Fatal(err)
+	}
+	do(check)
 	if _, _, err := Connect(filepath.Join(t.TempDir(), "nothing"), quiet); err == nil || !strings.Contains(err.Error(), "--data") {
 		t.Errorf("Connect to no folder: %v", err)
 	}

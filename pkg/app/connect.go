@@ -2,10 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/murre-chat/murre/pkg/auth"
 	"github.com/murre-chat/murre/pkg/chat"
@@ -22,7 +25,7 @@ func Connect(data string, log *slog.Logger) (operate.Operator, func() error, err
 	if err != nil {
 		return nil, nothing, err
 	}
-	if alive && p.Admin != "" {
+	if alive && answers(p.Admin) {
 		return operate.NewRemote(p), nothing, nil
 	}
 	if _, err := os.Stat(storeDir(data)); err != nil {
@@ -30,8 +33,9 @@ func Connect(data string, log *slog.Logger) (operate.Operator, func() error, err
 	}
 	db, err := openStore(data, config.Default(), log)
 	if err != nil {
-		if alive {
-			return nil, nothing, fmt.Errorf("%w, without an admin port: stop it, or start it with --admin", err)
+		var busy *inUseError
+		if errors.As(err, &busy) && alive {
+			return nil, nothing, fmt.Errorf("%w; its admin port can't be reached: stop it, or start it with --admin", err)
 		}
 		return nil, nothing, err
 	}
@@ -42,6 +46,19 @@ func Connect(data string, log *slog.Logger) (operate.Operator, func() error, err
 		return nil, nothing, fmt.Errorf("accounts: %w", closing(err, db))
 	}
 	return desk(db, accounts, data, log), db.Close, nil
+}
+
+// answers tells whether somebody listens there: the pid in the file of a server that crashed may be another program's now.
+func answers(addr string) bool {
+	if addr == "" {
+		return false
+	}
+	c, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	if err != nil {
+		return false
+	}
+	_ = c.Close() // it was only a knock
+	return true
 }
 
 // nobody is the router where nobody is connected.

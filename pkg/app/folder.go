@@ -36,11 +36,24 @@ func openStore(data string, cfg *config.Config, log *slog.Logger) (*pebblestore.
 	return db, nil
 }
 
-// inUse says who has the folder, as far as is known.
-func inUse(data string) error {
-	p, alive, err := operate.ReadPlace(data)
-	if err == nil && alive {
-		return fmt.Errorf("data folder %s is in use by another process (pid %d, serving %s)", data, p.PID, p.Listen)
+// inUseError says who has a data folder, as far as is known.
+type inUseError struct {
+	data  string
+	place operate.Place // zero: unknown
+}
+
+// Error implements error.
+func (e *inUseError) Error() string {
+	if e.place.PID == 0 {
+		return fmt.Sprintf("data folder %s is in use by another process", e.data)
 	}
-	return fmt.Errorf("data folder %s is in use by another process", data)
+	return fmt.Sprintf("data folder %s is in use by another process (pid %d, serving %s)", e.data, e.place.PID, e.place.Listen)
+}
+
+func inUse(data string) error {
+	e := &inUseError{data: data}
+	if p, alive, err := operate.ReadPlace(data); err == nil && alive {
+		e.place = p
+	}
+	return e
 }
