@@ -18,18 +18,25 @@ func TestWritesFail(t *testing.T) {
 	for _, tc := range []struct {
 		file    string
 		err     error
+		syncs   bool // fail too: what they had to make durable may be gone, so trying again would be a lie
 		replace bool // the engine can't go on
 	}{
-		{".log", syscall.ENOSPC, false},
-		{"MANIFEST", syscall.ENOSPC, false},
-		{".sst", syscall.ENOSPC, false},
-		{".log", syscall.EIO, true},
-		{"MANIFEST", syscall.EIO, true},
+		{".log", syscall.ENOSPC, false, false},
+		{"MANIFEST", syscall.ENOSPC, false, false},
+		{".sst", syscall.ENOSPC, false, false},
+		{".log", syscall.EIO, true, true},
+		{"MANIFEST", syscall.EIO, true, true},
 	} {
 		t.Run(fmt.Sprintf("%s %v", tc.file, tc.err), func(t *testing.T) {
 			var broken atomic.Bool
 			mem := vfs.NewMem()
 			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				switch op.Kind {
+				case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+					if !tc.syncs {
+						return nil
+					}
+				}
 				if broken.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.Contains(op.Path, tc.file) {
 					return tc.err
 				}
