@@ -120,6 +120,10 @@ func (m *Membership) Find(u UserID) (Member, bool) {
 	return Member{}, false
 }
 
+// ChannelLog is the owner of a channel's log. A channel has one log for all its members, kept among the users' under the
+// channel's own id, in place of a row for each member.
+func ChannelLog(c ConversationID) UserID { return UserID(c) }
+
 // DirectID derives the id of the direct conversation of two users, whichever is named first. It is a UUID of version 8.
 func DirectID(a, b UserID) ConversationID {
 	if a.Compare(b) > 0 {

@@ -261,7 +261,7 @@ func (c *conn) follow(ctx context.Context, ch chat.ConversationID) {
 	if err == nil && from == 0 {
 		var me chat.Member
 		me, err = c.g.o.Store.Members.Member(ctx, ch, c.user)
-		from = me.JoinedID
+		from = chat.EventID(me.JoinedID)
 	}
 	if err != nil {
 		c.g.o.Log.Warn("read a channel's cursor", "user", c.user.String(), "channel", ch.String(), "error", err)

@@ -170,7 +170,7 @@ func (g *Gateway) channelMembership(p *chat.Push) {
 	})
 	for _, c := range joined {
 		g.hub.follow(ch.Conversation.ID, c)
-		c.dev.Follow(ch.Conversation.ID, p.Event.Message)
+		c.dev.Follow(ch.Conversation.ID, chat.EventID(p.Event.Message))
 		c.dev.Start()
 	}
 	for _, c := range left {

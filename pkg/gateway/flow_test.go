@@ -55,7 +55,7 @@ func TestMessageAckDeliveredRead(t *testing.T) {
 	}
 }
 
-// catchUp acks pending batches up to synced and returns the ids of the messages in them.
+// catchUp acks what comes up to synced and returns the ids of the messages in it.
 func (p *phone) catchUp() (ids []string) {
 	p.t.Helper()
 	for {
@@ -66,25 +66,34 @@ func (p *phone) catchUp() (ids []string) {
 			return ids
 		case "close":
 			p.t.Fatalf("closed with %d", f.code)
-		case "pending_messages":
-			var b struct {
-				Messages []struct{ ID string }
-				Events   []json.RawMessage
-				EventID  string
-			}
-			must(p.t, json.Unmarshal(f.Payload, &b))
-			if len(b.Messages)+len(b.Events) > chat.MaxBatch {
-				p.t.Errorf("a batch of %d", len(b.Messages)+len(b.Events))
-			}
-			for _, m := range b.Messages {
-				ids = append(ids, m.ID)
-			}
-			p.write(fmt.Sprintf(`{"type":"ack","payload":{"eventId":%q}}`, b.EventID))
-		case "message":
-			ids = append(ids, f.text("id"))
-			p.write(fmt.Sprintf(`{"type":"ack","payload":{"messageId":%q}}`, f.text("id")))
 		}
+		ids = append(ids, p.ack(f)...)
 	}
+}
+
+// ack acks a frame, if it wants to be, and returns the messages in it.
+func (p *phone) ack(f frame) (ids []string) {
+	p.t.Helper()
+	switch f.Type {
+	case "pending_messages":
+		var b struct {
+			Messages []struct{ ID string }
+			Events   []json.RawMessage
+			EventID  string
+		}
+		must(p.t, json.Unmarshal(f.Payload, &b))
+		if len(b.Messages)+len(b.Events) > chat.MaxBatch {
+			p.t.Errorf("a batch of %d", len(b.Messages)+len(b.Events))
+		}
+		for _, m := range b.Messages {
+			ids = append(ids, m.ID)
+		}
+		p.write(fmt.Sprintf(`{"type":"ack","payload":{"eventId":%q}}`, b.EventID))
+	case "message":
+		ids = append(ids, f.text("id"))
+		p.write(fmt.Sprintf(`{"type":"ack","payload":{"messageId":%q}}`, f.text("id")))
+	}
+	return ids
 }
 
 func TestFramesOfOneConnectionKeepTheirOrder(t *testing.T) {

@@ -34,8 +34,8 @@ func TestChannel(t *testing.T) {
 	if p.show(before) {
 		t.Error("a push of a channel that isn't followed")
 	}
-	p.dev.Follow(ch, me.JoinedID)
-	p.dev.Follow(ch, me.JoinedID)
+	p.dev.Follow(ch, chat.EventID(me.JoinedID))
+	p.dev.Follow(ch, chat.EventID(me.JoinedID))
 	p.dev.Start()
 	p.until(t, "what the channel held", func() bool { return len(p.batches) == 1 })
 	p.dev.AckBatch(p.batches[0].Last)
@@ -45,14 +45,14 @@ func TestChannel(t *testing.T) {
 	p.show(three)
 	p.until(t, "the lost one", func() bool { return len(p.got) == 4 })
 	p.dev.AckMessages(p.messages()...)
-	cursor := func() chat.MessageID {
+	cursor := func() chat.EventID {
 		c, err := r.store.Channels.ChannelCursor(r.ctx, r.b, dev, ch)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
-	p.until(t, "cursor", func() bool { return cursor() >= three.Message.ID })
+	p.until(t, "cursor", func() bool { return cursor() >= three.Event.ID })
 	if got, want := p.messages(), []chat.MessageID{before.Message.ID, one.Message.ID, three.Message.ID, lost.Message.ID}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -73,7 +73,7 @@ func TestUnfollowWithABatchOut(t *testing.T) {
 	ch, me := r.conversation(t, chat.Channel)
 	r.postAs(t, r.nextID(t), ch, chat.Channel, "x")
 	p := r.connect(t, r.device(t), 0)
-	p.dev.Follow(ch, me.JoinedID)
+	p.dev.Follow(ch, chat.EventID(me.JoinedID))
 	p.dev.Start()
 	p.until(t, "batch", func() bool { return len(p.batches) == 1 })
 	p.dev.Unfollow(ch)

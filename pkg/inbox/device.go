@@ -111,17 +111,20 @@ func (l *Log) Open(d *Device, p Place, sink Sink) {
 	}
 }
 
-// Follow adds a channel whose messages the device gets, from its cursor there.
-func (d *Device) Follow(c chat.ConversationID, from chat.MessageID) {
+// Follow adds a channel whose log the device gets, from its cursor there. What the log holds no longer is left to history.
+func (d *Device) Follow(c chat.ConversationID, from chat.EventID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.log != nil {
+		from = max(from, d.log.o.Store.Inbox.KeptSince())
+	}
 	for _, s := range d.channels {
 		if s.conv == c {
 			return
 		}
 	}
 	if len(d.channels) < maxChannels {
-		d.channels = append(d.channels, &stream{conv: c, readTo: chat.EventID(from), stored: chat.EventID(from)})
+		d.channels = append(d.channels, &stream{conv: c, readTo: from, stored: from})
 		d.missed = true
 		if d.state == live {
 			d.state = catching // what the channel held before is sent as pending
@@ -144,6 +147,10 @@ func (d *Device) Unfollow(c chat.ConversationID) {
 // Start begins the catch-up, or goes on with it after Follow.
 func (d *Device) Start() {
 	d.mu.Lock()
+	if d.log == nil { // not open yet: whoever opens it starts it
+		d.mu.Unlock()
+		return
+	}
 	gap := d.gap
 	d.gap = false
 	from := d.main.readTo
@@ -218,9 +225,6 @@ func (d *Device) streamOf(p *chat.Push) (*stream, flight) {
 	}
 	for _, s := range d.channels {
 		if s.conv == p.Event.Conversation {
-			if p.Kind == chat.PushMessage {
-				f.event = chat.EventID(p.Message.ID)
-			}
 			return s, f
 		}
 	}

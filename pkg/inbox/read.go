@@ -22,9 +22,6 @@ type page struct {
 // read reads a stream from where it was last read to and returns at most limit events that the device hasn't.
 func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	p := page{proof: d.log.o.Conversations.MessageHorizon()}
-	var events []chat.Event
-	var rows map[chat.MessageID]*chat.Message // of a channel, where the row is the event
-	var horizon chat.EventID
 	d.mu.Lock()
 	from := s.readTo
 	skip := s.known()
@@ -32,25 +29,22 @@ func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	d.mu.Unlock()
 	p.readTo = from
 	n := limit + min(skip, pageSlack)
-	if s.conv.IsZero() {
-		lp, err := d.log.o.Store.Inbox.Read(ctx, d.user, from, min(n, 1000))
-		if err != nil {
-			return p, fmt.Errorf("read the log: %w", err)
+	log := d.user
+	var follower *chat.Member
+	if !s.conv.IsZero() {
+		log = chat.ChannelLog(s.conv)
+		me, err := d.log.o.Store.Members.Member(ctx, s.conv, d.user)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return p, fmt.Errorf("read a channel's member: %w", err)
 		}
-		events, horizon, p.more = lp.Events, lp.Horizon, lp.More
-	} else {
-		msgs, err := d.channelPage(ctx, s.conv, chat.MessageID(from), n)
-		if err != nil {
-			return p, err
-		}
-		horizon, p.more = chat.EventID(p.proof), len(msgs) == n
-		rows = make(map[chat.MessageID]*chat.Message, len(msgs))
-		for i := range msgs {
-			m := &msgs[i]
-			rows[m.ID] = m
-			events = append(events, chat.Event{ID: chat.EventID(m.ID), Kind: chat.EventMessage, Conversation: s.conv, Message: m.ID, Actor: m.Sender})
-		}
+		follower = &me
 	}
+	lp, err := d.log.o.Store.Inbox.Read(ctx, log, from, min(n, 1000))
+	if err != nil {
+		return p, fmt.Errorf("read the log: %w", err)
+	}
+	events, horizon := lp.Events, lp.Horizon
+	p.more = lp.More
 	var want []chat.Event
 	d.mu.Lock()
 	end := len(events)
@@ -75,7 +69,7 @@ func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	if p.more && end > 0 {
 		last = min(horizon, events[end-1].ID)
 	}
-	items, stop, err := d.log.show(ctx, d.user, want, rows, horizon)
+	items, stop, err := d.log.show(ctx, d.user, follower, want, horizon)
 	if err != nil {
 		return p, err
 	}
@@ -90,49 +84,34 @@ func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	return p, nil
 }
 
-// channelPage reads the messages of a channel the user is a member of.
-func (d *Device) channelPage(ctx context.Context, conv chat.ConversationID, after chat.MessageID, n int) ([]chat.Message, error) {
-	me, err := d.log.o.Store.Members.Member(ctx, conv, d.user)
-	if errors.Is(err, store.ErrNotFound) || (err == nil && !me.Active()) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read a channel's member: %w", err)
-	}
-	msgs, err := d.log.o.Store.Messages.History(ctx, store.History{Conversation: conv, Kind: chat.Channel, After: max(after, me.JoinedID), Limit: n})
-	if err != nil {
-		return nil, fmt.Errorf("read a channel: %w", err)
-	}
-	return msgs, d.log.o.Conversations.Hydrate(ctx, msgs)
-}
-
 // show turns events into what a user may see of them; those they may not, and those that show nothing any more, are left
 // out. When a message row is missing that may still appear, stop is the id of its event, and nothing from there on is shown.
-func (l *Log) show(ctx context.Context, user chat.UserID, events []chat.Event, rows map[chat.MessageID]*chat.Message, horizon chat.EventID) (items []chat.Push, stop chat.EventID, err error) {
+// follower is the user's row in the channel whose log this is, nil for the user's own log.
+func (l *Log) show(ctx context.Context, user chat.UserID, follower *chat.Member, events []chat.Event, horizon chat.EventID) (items []chat.Push, stop chat.EventID, err error) {
 	if len(events) == 0 {
 		return nil, 0, nil
 	}
 	members := make(map[chat.ConversationID]*chat.Membership)
-	if rows == nil {
-		if rows, err = l.rows(ctx, events, members); err != nil {
-			return nil, 0, err
-		}
+	rows, err := l.rows(ctx, events, members)
+	if err != nil {
+		return nil, 0, err
 	}
 	items = make([]chat.Push, 0, len(events))
 	for _, e := range events {
 		m := members[e.Conversation]
-		if m != nil {
-			me, ok := m.Find(user)
-			if e.Kind == chat.EventConversation {
-				if e.Subject != user && (!ok || !me.Active() || e.Message < me.JoinedID) {
-					continue
-				}
-				items = append(items, changePush(m, e))
+		me, ok := m.Find(user)
+		if follower != nil {
+			me, ok = *follower, true
+		}
+		if e.Kind == chat.EventConversation {
+			if e.Subject != user && (!ok || !me.Active() || e.Message < me.JoinedID) {
 				continue
 			}
-			if !ok || !me.Active() || !me.Holds(e.Message) {
-				continue
-			}
+			items = append(items, changePush(m, e))
+			continue
+		}
+		if !ok || !me.Active() || !me.Holds(e.Message) {
+			continue
 		}
 		row := rows[e.Message]
 		if row == nil {

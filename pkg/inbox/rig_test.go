@@ -175,6 +175,9 @@ func (r *rig) post(t fataler, text string) *chat.Push {
 func (r *rig) postAs(t fataler, id chat.MessageID, c chat.ConversationID, kind chat.Kind, text string, to ...chat.UserID) *chat.Push {
 	t.Helper()
 	m := chat.Message{ID: id, Conversation: c, Sender: r.a, ContentType: chat.Text, Content: text, ClientMessageID: chat.NewClientMessageID(time.Now())}
+	if kind == chat.Channel {
+		to = []chat.UserID{chat.ChannelLog(c)}
+	}
 	e, err := r.store.Messages.Append(r.ctx, &store.Append{Message: m, Kind: kind, Recipients: to,
 		Claim: store.Claim{User: r.a, ClientMessage: m.ClientMessageID, Message: id, Conversation: c}})
 	if err != nil {
@@ -183,7 +186,7 @@ func (r *rig) postAs(t fataler, id chat.MessageID, c chat.ConversationID, kind c
 	p := &chat.Push{Kind: chat.PushMessage, Recipients: to, Message: &m,
 		Event: chat.Event{ID: e, Kind: chat.EventMessage, Conversation: c, Message: id, Actor: r.a}}
 	if kind == chat.Channel {
-		p.Channel, p.Event.ID = true, 0
+		p.Channel, p.Recipients = true, nil
 	}
 	return p
 }

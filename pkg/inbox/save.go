@@ -130,7 +130,7 @@ func (d *Device) write(ctx context.Context, u *unsaved) error {
 		d.log.stats.AckWrites.Add(1)
 	}
 	for _, c := range u.channels {
-		if err := d.log.o.Store.Channels.SetChannelCursor(ctx, d.user, d.id, c.s.conv, chat.MessageID(c.to)); err != nil {
+		if err := d.log.o.Store.Channels.SetChannelCursor(ctx, d.user, d.id, c.s.conv, c.to); err != nil {
 			return fmt.Errorf("store a channel cursor: %w", err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // All events up to readTo were read from the store under its horizon; those among them that are neither in flight nor
 // awaiting a join read were acked or are none of the device's business. So the cursor is just below the first of these.
 type stream struct {
-	conv   chat.ConversationID // zero: the inbox log; else a channel, whose event ids are its message ids
+	conv   chat.ConversationID // zero: the inbox log; else the channel whose log it is
 	readTo chat.EventID
 	stored chat.EventID // the cursor as last written
 	w      *traffic     // nil while idle: there may be a million devices

@@ -30,7 +30,7 @@ func (l *Log) Sync(ctx context.Context, user chat.UserID, after chat.EventID, li
 		if err != nil {
 			return p, fmt.Errorf("read the log: %w", err)
 		}
-		items, stop, err := l.show(ctx, user, lp.Events, nil, lp.Horizon)
+		items, stop, err := l.show(ctx, user, nil, lp.Events, lp.Horizon)
 		if err != nil {
 			return p, err
 		}

@@ -139,10 +139,11 @@ func (s *Service) target(ctx context.Context, c Caller, conv chat.ConversationID
 }
 
 // fanout is an event about the target for the members whose interval holds it, the caller's own other devices among
-// them; nobody in a channel.
+// them; in a channel its own log.
 func (t *target) fanout(c Caller, kind chat.EventKind) store.Fanout {
 	f := store.Fanout{Event: chat.Event{Kind: kind, Conversation: t.m.Conversation.ID, Message: t.row.ID, Actor: c.User}}
 	if t.m.Conversation.Kind == chat.Channel {
+		f.Recipients = []chat.UserID{chat.ChannelLog(t.m.Conversation.ID)}
 		return f
 	}
 	for _, mem := range t.m.Members {
@@ -158,7 +159,7 @@ func (t *target) push(kind chat.PushKind, f store.Fanout, event chat.EventID, ro
 	p := &chat.Push{Kind: kind, Recipients: f.Recipients, Event: f.Event, Message: row, Reaction: r}
 	p.Event.ID = event
 	if t.m.Conversation.Kind == chat.Channel {
-		p.Channel, p.Event.ID = true, 0
+		p.Channel, p.Recipients = true, nil
 	}
 	return p
 }

@@ -46,7 +46,7 @@ type plan struct {
 	at     chat.MessageID // the id of the change
 	actor  chat.UserID
 	roles  []chat.Role // of each Fanout's change, for the live push
-	public []bool      // of each Fanout: a channel's members see it live too
+	public []bool      // of each Fanout: it is in the log of the channel
 }
 
 // row returns the row of a user, an inactive one too; not found: the zero row, which isn't active.
@@ -95,12 +95,15 @@ func (p *plan) active() []chat.UserID {
 	return out
 }
 
-// tell adds an event for the members: in a group all who are active (as read), in a channel the actor; and for those
-// named besides. seen: a channel's connected members see it live.
+// tell adds an event for the members: in a group all who are active (as read), in a channel the actor, or
+// with seen all members through the channel's log; and for those named besides.
 func (p *plan) tell(change chat.Change, subject chat.UserID, role chat.Role, seen bool, besides ...chat.UserID) {
 	to := p.active()
 	if p.m.Conversation.Kind == chat.Channel {
 		to = []chat.UserID{p.actor}
+		if seen {
+			to[0] = chat.ChannelLog(p.m.Conversation.ID)
+		}
 	}
 	for _, u := range besides {
 		to = include(to, u)
@@ -222,7 +225,7 @@ func (s *Service) apply(ctx context.Context, p *plan) error {
 		s.router.Push(ctx, push)
 		if p.public[i] {
 			live := *push
-			live.Recipients, live.Channel, live.Event.ID = nil, true, 0
+			live.Recipients, live.Channel = nil, true
 			s.router.Push(ctx, &live)
 		}
 	}

@@ -128,7 +128,9 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 	kind := m.Conversation.Kind
 	var recipients []chat.UserID
 	own := false
-	if kind != chat.Channel {
+	if kind == chat.Channel {
+		recipients = []chat.UserID{chat.ChannelLog(msg.Conversation)}
+	} else {
 		recipients = make([]chat.UserID, 0, len(m.Members))
 		for _, mem := range m.Members {
 			if mem.User != c.User && mem.Active() && mem.Holds(msg.ID) {
@@ -158,8 +160,7 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 		Event: chat.Event{ID: event, Kind: chat.EventMessage, Conversation: msg.Conversation, Message: msg.ID, Actor: msg.Sender},
 	}
 	if kind == chat.Channel {
-		p.Channel = true
-		p.Event.ID = 0
+		p.Channel, p.Recipients = true, nil
 	}
 	s.router.Push(ctx, p)
 	res := SendResult{Message: msg, Duplicate: rewrite}

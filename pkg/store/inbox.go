@@ -44,10 +44,10 @@ type Devices interface {
 	Delete(ctx context.Context, user chat.UserID, device chat.DeviceID) error
 }
 
-// ChannelCursors is the port to the cursors of devices in channels, which have no inbox rows.
+// ChannelCursors is the port to the cursors of devices in the logs of channels (chat.ChannelLog).
 type ChannelCursors interface {
 	// ChannelCursor returns a device's cursor in a channel, 0 when it has none yet.
-	ChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID) (chat.MessageID, error)
+	ChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID) (chat.EventID, error)
 	// SetChannelCursor moves it forward; a smaller value than stored changes nothing.
-	SetChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID, to chat.MessageID) error
+	SetChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID, to chat.EventID) error
 }

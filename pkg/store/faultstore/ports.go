@@ -141,11 +141,11 @@ type channelCursors struct {
 	f *Faults
 }
 
-func (p channelCursors) ChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID) (chat.MessageID, error) {
-	return call(ctx, p.f, "Channels.ChannelCursor", func() (chat.MessageID, error) { return p.ChannelCursors.ChannelCursor(ctx, user, device, c) })
+func (p channelCursors) ChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID) (chat.EventID, error) {
+	return call(ctx, p.f, "Channels.ChannelCursor", func() (chat.EventID, error) { return p.ChannelCursors.ChannelCursor(ctx, user, device, c) })
 }
 
-func (p channelCursors) SetChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID, to chat.MessageID) error {
+func (p channelCursors) SetChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID, to chat.EventID) error {
 	_, err := call(ctx, p.f, "Channels.SetChannelCursor", func() (struct{}, error) {
 		return struct{}{}, p.ChannelCursors.SetChannelCursor(ctx, user, device, c, to)
 	})

@@ -136,7 +136,7 @@ func (s devices) Delete(ctx context.Context, user chat.UserID, device chat.Devic
 type channels struct{ d *DB }
 
 // ChannelCursor returns a device's cursor in a channel.
-func (s channels) ChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID) (out chat.MessageID, err error) {
+func (s channels) ChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID) (out chat.EventID, err error) {
 	err = s.d.read(ctx, "channel cursor", func(v *view) error {
 		b, err := v.get(channelKey(nil, user, device, c))
 		if errors.Is(err, pebble.ErrNotFound) {
@@ -146,14 +146,14 @@ func (s channels) ChannelCursor(ctx context.Context, user chat.UserID, device ch
 			return err
 		}
 		n, err := scanCursor(b)
-		out = chat.MessageID(n)
+		out = chat.EventID(n)
 		return err
 	})
 	return out, err
 }
 
 // SetChannelCursor moves it forward.
-func (s channels) SetChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID, to chat.MessageID) error {
+func (s channels) SetChannelCursor(ctx context.Context, user chat.UserID, device chat.DeviceID, c chat.ConversationID, to chat.EventID) error {
 	return s.d.write(ctx, "set channel cursor", func(t *tx) error {
 		t.merge(channelKey(nil, user, device, c), cursorValue(to))
 		return nil

@@ -215,11 +215,11 @@ var deviceTests = []namedTest{
 		e.equal(got, d)
 		m, err := e.Channels.ChannelCursor(e.ctx, d.User, d.ID, c)
 		e.ok(err)
-		e.equal(m, chat.MessageID(0))
+		e.equal(m, chat.EventID(0))
 	}},
 	{"channel cursors move forward", func(e *env) {
 		u, d, c := user(), device(), conversation()
-		for _, step := range [][2]chat.MessageID{{0, 0}, {10, 10}, {5, 10}, {11, 11}, {11, 11}} {
+		for _, step := range [][2]chat.EventID{{0, 0}, {10, 10}, {5, 10}, {11, 11}, {11, 11}} {
 			if step[0] > 0 {
 				e.ok(e.Channels.SetChannelCursor(e.ctx, u, d, c, step[0]))
 			}
