@@ -55,6 +55,7 @@ trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EX
 go build -o "$work/echoserver" ./pkg/gateway/echoserver
 status=0
 for transport in epoll goroutine; do
+  : > "$work/out" # else the wait below may see the line of the server before
   "$work/echoserver" --listen 127.0.0.1:0 --transport "$transport" > "$work/out" 2> "$work/err" & server=$!
   for _ in $(seq 100); do grep -q '^listening on' "$work/out" && break; sleep 0.1; done
   address=$(awk '/^listening on/ {print $3}' "$work/out")
