@@ -253,11 +253,15 @@ func (p *phone) say(c chat.ConversationID, key chat.ClientMessageID, text string
 func (p *phone) next() (frame, error) {
 	for {
 		must(p.t, p.conn.SetReadDeadline(time.Now().Add(patience)))
-		f, err := ws.ReadFrame(p.in)
+		h, err := ws.ReadHeader(p.in)
 		if err != nil {
 			return frame{}, err
 		}
-		switch f.Header.OpCode {
+		f := ws.Frame{Header: h, Payload: make([]byte, h.Length)} // our own server's: its length is to be believed
+		if _, err := io.ReadFull(p.in, f.Payload); err != nil {
+			return frame{}, err
+		}
+		switch h.OpCode {
 		case ws.OpPing:
 			if err := ws.WriteFrame(p.conn, ws.MaskFrameInPlace(ws.NewPongFrame(f.Payload))); err != nil {
 				return frame{}, err
