@@ -169,7 +169,7 @@ func runClosed(ctx context.Context, r *rig) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	if err := r.sleep(ctx, r.scale.warm); err != nil {
+	if err := r.warmUp(ctx); err != nil {
 		return err
 	}
 	if err := r.on(ctx, func() { d.hist.Reset() }); err != nil {
@@ -240,7 +240,7 @@ func runOpen(ctx context.Context, r *rig) error {
 	}); err != nil {
 		return err
 	}
-	if err := r.sleep(ctx, r.scale.warm); err != nil {
+	if err := r.warmUp(ctx); err != nil {
 		return err
 	}
 	if err := r.on(ctx, func() { recording = true }); err != nil {

@@ -29,7 +29,7 @@ func runFsync(ctx context.Context, r *rig) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	if err := r.sleep(ctx, r.scale.warm); err != nil {
+	if err := r.warmUp(ctx); err != nil {
 		return err
 	}
 	before, err := countCalls(calls)

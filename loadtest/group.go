@@ -89,7 +89,7 @@ func runGroup(ctx context.Context, r *rig) error {
 	}); err != nil {
 		return err
 	}
-	if err := r.sleep(ctx, r.scale.warm); err != nil {
+	if err := r.warmUp(ctx); err != nil {
 		return err
 	}
 	w, err := r.measure(ctx, r.scale.measure, &deliveries, &messages)

@@ -233,6 +233,20 @@ func (p *ramp) more() {
 }
 
 // sleep waits while the load goes on: how long is the measurement itself.
+// steadyAge is how old a server is when rates are measured: a process that has just started looks up more than one that
+// runs, because it can't know what came before it.
+const steadyAge = 12 * time.Second
+
+// warmUp lets the load run until figures are those of a server that has been up for a while. The shortest form, which
+// sets no targets, doesn't wait for that.
+func (r *rig) warmUp(ctx context.Context) error {
+	d := r.scale.warm
+	if r.scale.warm >= time.Second {
+		d = max(d, steadyAge-time.Since(r.s.began))
+	}
+	return r.sleep(ctx, d)
+}
+
 func (r *rig) sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

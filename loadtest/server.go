@@ -36,11 +36,12 @@ type Server struct {
 	Ready  time.Duration // from the start of the process to /readyz
 	Secret []byte
 
-	o    ServerOptions
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
-	err  error         // how it ended; read after done
-	log  *tail
+	o     ServerOptions
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when the process has ended
+	err   error         // how it ended; read after done
+	began time.Time
+	log   *tail
 }
 
 // readyWithin is how long a server may take to start.
@@ -84,7 +85,7 @@ func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
 	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	began := time.Now()
+	s.began = time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the server: %w", err), logFile.Close())
 	}
@@ -97,7 +98,7 @@ func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
 		s.Kill()
 		return nil, err
 	}
-	s.Ready = time.Since(began)
+	s.Ready = time.Since(s.began)
 	return s, nil
 }
 

@@ -13,7 +13,8 @@ const (
 	// maxBlocks bounds the filter: 16 MiB, 8 million claims.
 	maxBlocks = 32
 	// keyAge is how far a v7 key's time may lie from the moment of its first use, and from now, for the filter to be asked.
-	keyAge = time.Minute
+	// A client whose clock is further off costs a look into the store for each message.
+	keyAge = 10 * time.Second
 )
 
 // recent is a filter over the keys of the last minutes' claims: a key it doesn't know has no claim row, which spares
