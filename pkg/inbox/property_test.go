@@ -287,6 +287,7 @@ func TestNothingIsLostUnderConcurrency(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
 	defer stop()
 	var posts, clients sync.WaitGroup
+	quiet := make(chan struct{}) // closed when all is posted
 	for n := range 3 {
 		rng := rand.New(rand.NewPCG(uint64(n), 7))
 		posts.Go(func() {
@@ -313,7 +314,12 @@ func TestNothingIsLostUnderConcurrency(t *testing.T) {
 		clients.Go(func() {
 			at, batch := 0, 0
 			for {
-				running := ctx.Err() == nil
+				running := true
+				select {
+				case <-quiet:
+					running = false
+				default:
+				}
 				s.p.mu.Lock()
 				fresh := slices.Clone(s.p.got[at:])
 				batches := slices.Clone(s.p.batches[batch:])
@@ -332,7 +338,7 @@ func TestNothingIsLostUnderConcurrency(t *testing.T) {
 				mu.Lock()
 				all := len(posted)
 				mu.Unlock()
-				if !running && len(s.got) == all {
+				if _, synced := s.p.dev.Synced(); !running && synced && len(s.got) == all && s.p.dev.Unacked() == 0 {
 					return
 				}
 				if time.Now().After(deadline) {
@@ -363,6 +369,7 @@ func TestNothingIsLostUnderConcurrency(t *testing.T) {
 		})
 	}
 	posts.Wait()
+	close(quiet)
 	clients.Wait()
 	last := chat.EventID(0)
 	for _, x := range posted {
