@@ -141,11 +141,7 @@ func (c *conn) Closed(_ *wsconn.Conn, _ uint16, _ error) {
 	if c.expires != 0 {
 		c.g.expiring.Add(-1)
 	}
-	c.g.wg.Add(1)
-	go func() {
-		defer c.g.wg.Done()
-		c.forget()
-	}()
+	c.g.crew.do(task{c: c, forget: true})
 }
 
 // forget takes the connection out of hub, sessions and presence, and stores what its device acked.

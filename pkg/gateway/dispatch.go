@@ -12,7 +12,7 @@ import (
 
 var works = newWorks()
 
-// enqueue hands a frame (nil: the opening) to the connection's goroutine, which is started if there is none. When too
+// enqueue hands a frame (nil: the opening) to the connection's worker, which is called if there is none. When too
 // much waits, the socket isn't read any more until less does.
 func (c *conn) enqueue(f *protocol.ClientFrame) {
 	c.mu.Lock()
@@ -32,14 +32,12 @@ func (c *conn) enqueue(f *protocol.ClientFrame) {
 	}
 	c.mu.Unlock()
 	if start {
-		c.g.wg.Add(1)
-		go c.run()
+		c.g.crew.do(task{c: c})
 	}
 }
 
 // run handles what waits until nothing does.
 func (c *conn) run() {
-	defer c.g.wg.Done()
 	for {
 		c.mu.Lock()
 		w := c.work

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -72,7 +71,7 @@ type Gateway struct {
 	expiring atomic.Int64 // connections whose authentication may run out
 	born     time.Time
 	ctx      atomic.Pointer[context.Context]
-	wg       sync.WaitGroup
+	crew     crew
 
 	Stats Stats
 }
@@ -111,7 +110,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			g.wg.Wait()
+			g.crew.wait()
 			return nil
 		case <-t.C:
 			if g.expiring.Load() == 0 {

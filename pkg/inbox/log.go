@@ -90,17 +90,19 @@ type Options struct {
 // Log serves all devices of a gateway.
 type Log struct {
 	o    Options
-	sem  chan struct{}
 	wake chan struct{}
 	wg   sync.WaitGroup
 	born time.Time
 	all  atomic.Int64 // when ReadAll was last called: what was read before doesn't count (mono)
 
-	mu     sync.Mutex
-	ctx    context.Context // ends with Run; nil before
-	busy   dueHeap
-	idle   deviceList
-	closed bool
+	mu      sync.Mutex
+	ctx     context.Context // ends with Run; nil before
+	busy    dueHeap
+	idle    deviceList
+	closed  bool
+	ready   []*Device // wait for a worker, from taken on
+	taken   int
+	working int
 
 	stats Stats
 }
@@ -127,7 +129,7 @@ func New(o Options) *Log {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Log{o: o, sem: make(chan struct{}, o.Workers), wake: make(chan struct{}, 1), born: time.Now()}
+	return &Log{o: o, wake: make(chan struct{}, 1), born: time.Now()}
 }
 
 // mono is milliseconds since the Log was made, from 1 on: it never steps as the wall clock may.
@@ -190,8 +192,8 @@ func (l *Log) runDue() time.Duration {
 	}
 }
 
-// start runs a device's next step on a goroutine of its own, as soon as there is a worker's place. A device waits for at
-// most one.
+// start queues a device's next step for a worker. A device waits at most once. The queue is bounded by the devices; what
+// runs at once by Options.Workers: a goroutine for each device that waits would leave its descriptor behind for good.
 func (l *Log) start(d *Device) {
 	d.mu.Lock()
 	waits := d.waiting
@@ -201,22 +203,45 @@ func (l *Log) start(d *Device) {
 		return
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.closed {
-		l.mu.Unlock()
 		return
 	}
-	ctx := l.ctx
-	l.wg.Add(1)
-	l.mu.Unlock()
-	if ctx == nil {
-		ctx = context.Background()
+	l.ready = append(l.ready, d)
+	if l.working < l.o.Workers {
+		l.working++
+		l.wg.Add(1)
+		go l.work()
 	}
-	go func() {
-		defer l.wg.Done()
-		l.sem <- struct{}{}
-		defer func() { <-l.sem }()
+}
+
+// work runs steps until none waits.
+func (l *Log) work() {
+	defer l.wg.Done()
+	for {
+		l.mu.Lock()
+		if len(l.ready) == l.taken {
+			l.ready, l.taken = l.ready[:0], 0
+			if cap(l.ready) > 4096 {
+				l.ready = nil
+			}
+			l.working--
+			l.mu.Unlock()
+			return
+		}
+		d := l.ready[l.taken]
+		l.ready[l.taken] = nil
+		l.taken++
+		if l.taken >= 4096 && l.taken > len(l.ready)/2 {
+			l.ready, l.taken = l.ready[:copy(l.ready, l.ready[l.taken:])], 0
+		}
+		ctx := l.ctx
+		l.mu.Unlock()
+		if ctx == nil {
+			ctx = context.Background()
+		}
 		d.step(ctx)
-	}()
+	}
 }
 
 // ReadAll schedules a verify read of every device, spread over a time, after the bus may have lost something. Devices that
