@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
@@ -105,8 +106,19 @@ func (c *conn) handle(ctx context.Context, f *protocol.ClientFrame, at time.Time
 	}
 	if err != nil {
 		client, msg := f.About()
-		c.fail(err, client, msg)
+		c.fail(inPayload(err), client, msg)
 	}
+}
+
+// inPayload names the field of a use case's error as the decoder names its own, so that a client knows a field by one name.
+func inPayload(err error) error {
+	var e *chat.Error
+	if !errors.As(err, &e) || e.Field == "" {
+		return err
+	}
+	named := *e // the error may be shared
+	named.Field = "payload." + e.Field
+	return &named
 }
 
 func (c *conn) handleSend(ctx context.Context, f *protocol.ClientFrame, at time.Time) error {

@@ -183,6 +183,28 @@ func TestMalformedFrames(t *testing.T) {
 	p.closed(1008)
 }
 
+// The decoder and the use cases behind it name a field alike.
+func TestErrorsNameTheFieldAlike(t *testing.T) {
+	r := newRig(t)
+	a, b := r.person(), r.person()
+	c := a.chat(b)
+	p := a.connect(chat.DeviceID{})
+	key := chat.NewClientMessageID(time.Now())
+	p.say(c, key, "one")
+	p.until("message")
+	for _, frame := range []struct{ text, field string }{
+		{fmt.Sprintf(`{"type":"message","payload":{"conversationId":%q,"clientMessageId":%q,"contentType":"text","content":"two"}}`, c, key), "payload.clientMessageId"},
+		{fmt.Sprintf(`{"type":"message","payload":{"conversationId":%q,"clientMessageId":"none","contentType":"text","content":"two"}}`, c), "payload.clientMessageId"},
+		{`{"type":"presence","payload":{"userIds":[]}}`, "payload.userIds"},
+		{`{"type":"presence","payload":{}}`, "payload.userIds"},
+	} {
+		p.write(frame.text)
+		if e := p.until("error"); e.text("field") != frame.field {
+			t.Errorf("%s: %s, want the field %s", frame.text, e.Payload, frame.field)
+		}
+	}
+}
+
 func TestMalformedFramesOverMinutes(t *testing.T) {
 	r := newRig(t)
 	p := r.person().connect(chat.DeviceID{})
