@@ -173,6 +173,23 @@ func TestRefusedPushIsNotPassedByAReadUnderWay(t *testing.T) {
 	p.until(t, "x", func() bool { return len(p.got) == 1 })
 }
 
+// The same, refused after the read: what was read up to claims it no more.
+func TestRefusedPushIsReadAgain(t *testing.T) {
+	r := newRig(t, false)
+	p := r.connect(t, r.device(t), 0)
+	p.untilSynced(t, 1)
+	x := r.post(t, "x")
+	if !p.dev.Offer(x) {
+		t.Fatal("refused")
+	}
+	if err := p.dev.verify(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	p.dev.Behind(x)
+	p.dev.Drained()
+	p.until(t, "x", func() bool { return len(p.got) == 1 })
+}
+
 func TestAckedBeyondSurvivesAReconnect(t *testing.T) {
 	r := newRig(t, true)
 	dev := r.device(t)
