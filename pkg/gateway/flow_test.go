@@ -1,14 +1,18 @@
 package gateway
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/murre-chat/murre/pkg/chat"
@@ -181,6 +185,34 @@ func TestMalformedFrames(t *testing.T) {
 		}
 	}
 	p.closed(1008)
+}
+
+// A ping and an ack in one packet with the handshake reach the connection before its device is open.
+func TestFramesRightBehindTheHandshake(t *testing.T) {
+	r := newRig(t)
+	who := r.person()
+	for range 20 {
+		conn, err := net.Dial("tcp", r.addr)
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "GET /ws?device=%s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %s\r\n\r\n", who.device, r.addr, who.token)
+		for _, text := range []string{`{"type":"ping"}`, `{"type":"ack","payload":{"messageId":"0G7RM3T6P0800"}}`} {
+			must(t, ws.WriteFrame(&b, ws.MaskFrameInPlace(ws.NewTextFrame([]byte(text)))))
+		}
+		_, err = conn.Write(b.Bytes())
+		must(t, err)
+		in := bufio.NewReader(conn)
+		must(t, conn.SetReadDeadline(time.Now().Add(patience)))
+		resp, err := http.ReadResponse(in, nil)
+		must(t, err)
+		if resp.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(resp.Status)
+		}
+		p := &phone{t: t, conn: conn, in: in}
+		p.until("pong")
+	}
 }
 
 // The decoder and the use cases behind it name a field alike.

@@ -154,7 +154,10 @@ func (d *Device) saySynced() {
 func (d *Device) Synced() (int64, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.syncedLocked(), d.synced && d.state == live
+	if !d.synced || d.state != live { // before Open there is no log to ask: a ping may come right behind the handshake
+		return 0, false
+	}
+	return d.syncedLocked(), true
 }
 
 func (d *Device) syncedLocked() int64 {
