@@ -67,18 +67,9 @@ func (v *view) release() {
 	}
 }
 
-// openPebble opens the database in dir.
-func openPebble(e *engine, o *Options, cache *pebble.Cache) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			var bug runtime.Error
-			cause, ok := r.(error)
-			if !ok || errors.As(cause, &bug) {
-				panic(r)
-			}
-			err = cause
-		}
-	}()
+// openPebble opens the database in dir. A failure that is fatal to Pebble leaves its goroutine where it is: an Open that
+// returns or unwinds frees what the flushes and compactions it has begun still use.
+func openPebble(e *engine, o *Options, cache *pebble.Cache) error {
 	po := &pebble.Options{
 		FS:                 e.fs,
 		Cache:              cache,
@@ -105,9 +96,23 @@ func openPebble(e *engine, o *Options, cache *pebble.Cache) (err error) {
 	}
 	po.TargetFileSizes[0] = 8 << 20
 	e.fs.fatal = e.fail
-	e.pdb, err = pebble.Open(o.Dir, po)
-	e.fs.running.Store(true)
-	return err
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		db, err := pebble.Open(o.Dir, po)
+		done <- opened{db, err}
+	}()
+	select {
+	case r := <-done:
+		e.pdb = r.db
+		e.fs.running.Store(true)
+		return r.err
+	case <-e.dead:
+		return *e.cause.Load()
+	}
 }
 
 // begin publishes the first view and starts the committer, which finish ends.
@@ -295,18 +300,22 @@ func (l *pebbleLog) Errorf(format string, args ...any) {
 	l.e.log.Warn("pebble", slog.String("event", fmt.Sprintf(format, args...)))
 }
 
-// Fatalf implements pebble.Logger: it never returns, as Pebble expects. Pebble's own goroutine ends with its deferred
-// calls (its locks are free again); a goroutine of ours panics, which run and openPebble turn into an error.
+// Fatalf implements pebble.Logger: it never returns, as Pebble expects. While the database is opened the goroutine is
+// parked. Afterwards Pebble's own ends with its deferred calls (its locks are free again), and one of ours panics, which run
+// turns into an error.
 func (l *pebbleLog) Fatalf(format string, args ...any) {
 	err := fmt.Errorf("pebble: "+format, args...)
 	l.e.fail(err)
+	if !l.e.fs.running.Load() {
+		park()
+	}
 	if calledByUs() {
 		panic(err)
 	}
 	runtime.Goexit()
 }
 
-// calledByUs reports whether the goroutine began in this package's committer or open.
+// calledByUs reports whether the goroutine began in this package's committer.
 func calledByUs() bool {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])

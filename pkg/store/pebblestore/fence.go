@@ -33,7 +33,7 @@ type fencedFS struct {
 	vfs.FS
 	dir     string // the data folder; a backup elsewhere is never critical
 	fatal   func(error)
-	running atomic.Bool // false while the engine is opened: then errors are just returned
+	running atomic.Bool // false while the engine is opened: then nothing waits for space
 
 	mu     sync.RWMutex // held for reading during each operation
 	fenced bool
@@ -78,10 +78,14 @@ func (f *fencedFS) write(name string, must bool, op func() error) error {
 		switch {
 		case err == nil:
 			return nil
-		case !f.running.Load():
-			return err
 		case errors.Is(err, errFenced):
 			park()
+		case !f.running.Load():
+			if f.critical(name) && (must || noSpace(err)) {
+				f.fatal(fmt.Errorf("%s: %w", f.PathBase(name), err))
+				park()
+			}
+			return err
 		case noSpace(err):
 			if f.PathDir(name) != f.dir {
 				return err
