@@ -21,6 +21,7 @@ type Page struct {
 // next call names the Last of this one. Channels have no log and are read as history.
 func (l *Log) Sync(ctx context.Context, user chat.UserID, after chat.EventID, limit int) (Page, error) {
 	limit = max(1, min(limit, chat.MaxBatch))
+	after = min(after, l.o.Store.Inbox.Horizon()) // one from the future would skip what is still to come
 	p := Page{Batch: Batch{Last: after}}
 	if kept := l.o.Store.Inbox.KeptSince(); after < kept {
 		p.Gap, p.Last = after != 0, kept

@@ -221,6 +221,7 @@ func TestRateOfOtherActions(t *testing.T) {
 	if e := err.(*chat.Error); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
 		t.Fatal(e.RetryAfter)
 	}
+	r.code(r.Read(ctx, p[0], d, 1), chat.CodeRateLimited)
 	_, err = r.Conversation(ctx, p[1], d)
 	r.code(err, 0)
 }

@@ -94,6 +94,9 @@ func (s *Service) Read(ctx context.Context, c Caller, conv chat.ConversationID, 
 	if upTo <= 0 {
 		return chat.Invalid("upToMessageId", "is missing or malformed")
 	}
+	if err := s.other(ctx, c); err != nil {
+		return err
+	}
 	m, me, err := s.member(ctx, c.User, conv)
 	if err != nil {
 		return err
