@@ -154,7 +154,7 @@ func crashRound(ctx context.Context, o CrashOptions, n int) (CrashRound, error) 
 		return res, fmt.Errorf("working folder: %w", err)
 	}
 	r := &rig{dir: dir, o: BenchOptions{Bin: o.Bin, Args: o.Args}}
-	c := &crowd{r: r, o: o, rng: rand.New(rand.NewPCG(res.Seed, 9)), res: &res}
+	c := &crowd{r: r, o: o, rng: rand.New(rand.NewPCG(res.Seed, 9)), picked: make(map[reception]bool), res: &res}
 	err = c.run(ctx)
 	err = errors.Join(err, r.close())
 	if res.Error = ""; err != nil {

@@ -17,7 +17,9 @@ type crowd struct {
 	r   *rig
 	o   CrashOptions
 	rng *rand.Rand
-	res *CrashRound
+	// picked says of each reception whether it is dropped; used with CrashOptions.Drop only.
+	picked map[reception]bool
+	res    *CrashRound
 
 	check  *check.Checker
 	log    []check.Event
@@ -224,7 +226,7 @@ func (c *crowd) Message(cl *wire.Client, m *protocol.Message, batch bool) {
 	if c.afterQuiescence != nil && batch {
 		c.afterQuiescence[st]++
 	}
-	if c.o.Drop > 0 && c.rng.IntN(c.o.Drop) == 0 {
+	if c.o.Drop > 0 && c.dropped(reception{cl.Device, m.ID}) {
 		c.res.Dropped++
 		return
 	}
@@ -237,6 +239,22 @@ func (c *crowd) Message(cl *wire.Client, m *protocol.Message, batch bool) {
 		Kind: check.Received, Via: via, User: st.p.id, Device: cl.Device, Conversation: m.Conversation, Message: m.ID, Sender: m.Sender,
 		Client: m.ClientMessageID, Event: m.Event, Digest: check.Digest(m.Content), ReplyTo: m.ReplyTo, Deleted: m.Deleted,
 	})
+}
+
+// reception is one message on one device.
+type reception struct {
+	device  chat.DeviceID
+	message chat.MessageID
+}
+
+// dropped picks one reception in so many, every copy of it: a message that comes twice would hide the loss of one.
+func (c *crowd) dropped(r reception) bool {
+	gone, seen := c.picked[r]
+	if !seen {
+		gone = len(c.picked)%c.o.Drop == c.o.Drop/2
+		c.picked[r] = gone
+	}
+	return gone
 }
 
 // Sent implements wire.Handler.
