@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What the race detector passes over in `make test`; `make verify` passes it over everything.
 RACE        ?= ./pkg/admit/... ./pkg/app/... ./pkg/auth/... ./pkg/bus/... ./pkg/chat/... ./pkg/client/... ./pkg/gateway/... \
                ./pkg/inbox/... ./pkg/presence/... ./pkg/router/... ./pkg/service/... ./pkg/session/...
-FUZZTIME    ?= 5s
+FUZZTIME    ?= 3000x
 ROUNDS      ?= 3
 AUTOBAHN    ?= 1.* 2.* 3.* 4.* 5.* 6.1.* 6.2.* 6.3.* 7.*
 DATA        ?= murre-data
