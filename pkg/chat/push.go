@@ -22,7 +22,7 @@ type Push struct {
 	Recipients []UserID
 	// ExceptDevice is left out: the device whose own request this is (it is answered on its connection).
 	ExceptDevice DeviceID
-	// Channel: a message of a channel; it goes to every connected member, Recipients is empty and there is no inbox event.
+	// Channel: an event of a channel's own log (see ChannelLog); it goes to every connected member, Recipients is empty.
 	Channel bool
 	// OnlyDevice, when set, is the single device concerned (control pushes).
 	OnlyDevice DeviceID

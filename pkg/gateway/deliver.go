@@ -104,7 +104,7 @@ func messageFrame(m *chat.Message, e chat.EventID, s chat.Status) []byte {
 	return framed(func(b []byte) []byte { return protocol.AppendMessage(b, m, e, s) })
 }
 
-// encode makes the frame of a push. Messages of channels have no event: their own id stands for it.
+// encode makes the frame of a push.
 func encode(p *chat.Push, status chat.Status) []byte {
 	return framed(func(b []byte) []byte {
 		switch p.Kind {

@@ -29,7 +29,7 @@ func (a *API) syncRoutes() {
 	}
 	route(a, endpoint{
 		id: "sync", method: http.MethodGet, path: "/sync", tag: "Sync", summary: "The pending log over HTTP",
-		description: "For clients that are woken by a push and have no socket. It moves no cursor on the server. Channels have no log: read their history.",
+		description: "For clients that are woken by a push and have no socket. It moves no cursor on the server. Channels are not in it: read their history.",
 		limited:     true,
 	}, func(ctx context.Context, w who, in *syncInput) (*syncOutput, error) {
 		var after chat.EventID

@@ -18,7 +18,7 @@ type Page struct {
 }
 
 // Sync reads up to limit (1..MaxBatch) events after a cursor for a client without a connection. It moves no cursor: the
-// next call names the Last of this one. Channels have no log and are read as history.
+// next call names the Last of this one. It is the user's own log: channels are read as history.
 func (l *Log) Sync(ctx context.Context, user chat.UserID, after chat.EventID, limit int) (Page, error) {
 	limit = max(1, min(limit, chat.MaxBatch))
 	after = min(after, l.o.Store.Inbox.Horizon()) // one from the future would skip what is still to come

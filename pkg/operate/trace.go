@@ -135,7 +135,7 @@ func (d *Desk) claim(ctx context.Context, t *Trace, msg *chat.Message) error {
 
 func (d *Desk) members(ctx context.Context, t *Trace, c chat.Conversation) ([]chat.Member, error) {
 	if c.Kind == chat.Channel {
-		t.Notes = append(t.Notes, "channels have no inbox rows: devices read the messages themselves, from a cursor each")
+		t.Notes = append(t.Notes, "a channel has one log of its own, which devices read from a cursor each; its members' inboxes have no rows")
 	}
 	var all []chat.Member
 	var after chat.UserID

@@ -115,7 +115,7 @@ func strangers(t *testing.T, h Harness) {
 	}
 }
 
-// channel: no inbox rows, only admins post, a member who was away gets what was posted meanwhile.
+// channel: no rows in its members' logs, only admins post, a member who was away gets what was posted meanwhile.
 func channel(t *testing.T, h Harness) {
 	p := people(t, h, "alice", "bob")
 	c, err := p[0].rest.CreateConversation(ctx(t), chat.Channel, "news", p[1].id)
