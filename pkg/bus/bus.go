@@ -16,7 +16,7 @@ type Envelope struct {
 	From session.GatewayID
 	// Seq counts the envelopes of this sender to this receiver from 1; a hole means that one was lost.
 	Seq  uint64
-	Push *chat.Push // shared: receivers never change it
+	Push *chat.Push // shared: receivers never change it; nil: only says how far Seq has come
 }
 
 // Receiver takes what arrives. It must not block.
@@ -28,8 +28,8 @@ type Receiver interface {
 
 // Bus carries envelopes between gateways, at most once, in order per pair while nothing is lost. It promises no delivery.
 type Bus interface {
-	// Publish hands an envelope over. ErrNoReceiver when nobody listens under that name.
-	Publish(ctx context.Context, to session.GatewayID, e Envelope) error
+	// Publish hands envelopes over in their order, all in one round trip. ErrNoReceiver when nobody listens under that name.
+	Publish(ctx context.Context, to session.GatewayID, batch ...Envelope) error
 	// Subscribe sets the receiver of a gateway; Run delivers until ctx ends.
 	Subscribe(self session.GatewayID, r Receiver)
 	Run(ctx context.Context) error

@@ -36,6 +36,10 @@ type Registry interface {
 	Routes(ctx context.Context, self GatewayID, users []chat.UserID) ([]Route, error)
 	// Online reports for each user whether any device of theirs is connected.
 	Online(ctx context.Context, users []chat.UserID) ([]bool, error)
+	// Follow records that a gateway has connected members of a channel; with on false, that it has none any more.
+	Follow(ctx context.Context, g GatewayID, channel chat.ConversationID, on bool) error
+	// Followers returns the gateways, other than self, that follow a channel.
+	Followers(ctx context.Context, self GatewayID, channel chat.ConversationID) ([]GatewayID, error)
 	// Run keeps leases until ctx ends.
 	Run(ctx context.Context) error
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
 )
@@ -24,6 +25,9 @@ type Inbox interface {
 	Read(ctx context.Context, user chat.UserID, after chat.EventID, limit int) (LogPage, error)
 	// Horizon is what a read begun now would return as LogPage.Horizon. It does no I/O.
 	Horizon() chat.EventID
+	// Lag is how far the horizon trails the clock: 0 where commits are ordered, so that reads see every earlier one; D + S
+	// (12 s) where rows of one write appear one by one on many nodes.
+	Lag() time.Duration
 	// KeptSince is the oldest id that the log is sure to still hold; a cursor before it is a gap (0 only in the first 30 days of a store).
 	KeptSince() chat.EventID
 }

@@ -21,7 +21,7 @@ var _ bus.Bus = (*Bus)(nil)
 func New() *Bus { return &Bus{receivers: make(map[session.GatewayID]bus.Receiver)} }
 
 // Publish implements bus.Bus. It never blocks longer than the receiver does, which by contract it doesn't.
-func (b *Bus) Publish(ctx context.Context, to session.GatewayID, e bus.Envelope) error {
+func (b *Bus) Publish(ctx context.Context, to session.GatewayID, batch ...bus.Envelope) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("localbus: publish: %w", err)
 	}
@@ -31,7 +31,9 @@ func (b *Bus) Publish(ctx context.Context, to session.GatewayID, e bus.Envelope)
 	if r == nil {
 		return bus.ErrNoReceiver
 	}
-	r.Receive(e)
+	for _, e := range batch {
+		r.Receive(e)
+	}
 	return nil
 }
 

@@ -22,6 +22,9 @@ type Registry struct {
 	only atomic.Pointer[session.GatewayID]
 	all  atomic.Pointer[[]session.GatewayID]
 	mu   sync.Mutex
+
+	followMu sync.RWMutex
+	channels map[chat.ConversationID][]session.GatewayID
 }
 
 type shard struct {
@@ -45,7 +48,7 @@ var _ session.Registry = (*Registry)(nil)
 
 // New makes an empty Registry.
 func New() *Registry {
-	r := &Registry{}
+	r := &Registry{channels: make(map[chat.ConversationID][]session.GatewayID)}
 	for i := range r.users {
 		r.users[i].users = make(map[chat.UserID]slot)
 	}

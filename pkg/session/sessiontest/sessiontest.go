@@ -3,6 +3,7 @@ package sessiontest
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func Run(t *testing.T, make func(t *testing.T) session.Registry) {
 		"restarted gateway":     testEpoch,
 		"everything at once":    testRaces,
 		"a repeat does nothing": testRepeat,
+		"channels":              testFollow,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, make(t)) })
 	}
@@ -216,4 +218,37 @@ func testRaces(t *testing.T, r session.Registry) {
 	}
 	wg.Wait()
 	online(t, r, false, users...)
+}
+
+func testFollow(t *testing.T, r session.Registry) {
+	ch := chat.NewConversationID(time.Now())
+	follow := func(g session.GatewayID, on bool) {
+		t.Helper()
+		if err := r.Follow(t.Context(), g, ch, on); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(self session.GatewayID, gs ...session.GatewayID) {
+		t.Helper()
+		got, err := r.Followers(t.Context(), self, ch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(got, func(a, b session.GatewayID) int { return strings.Compare(a.Name, b.Name) })
+		if !slices.Equal(got, gs) {
+			t.Fatalf("followers %v, want %v", got, gs)
+		}
+	}
+	want(g1)
+	follow(g1, true)
+	follow(g2, true)
+	follow(g2, true)
+	want(g1, g2)
+	want(g3, g1, g2)
+	follow(g2, false)
+	follow(g3, false)
+	want(g1)
+	want(g2, g1)
+	follow(g1, false)
+	want(g2)
 }

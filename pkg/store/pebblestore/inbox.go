@@ -1,6 +1,8 @@
 package pebblestore
 
 import (
+	"time"
+
 	"bytes"
 	"context"
 	"errors"
@@ -97,6 +99,9 @@ func (v *view) readLog(user chat.UserID, from chat.EventID, limit int, page *sto
 func dayOfKey(key []byte) uint32 {
 	return uint32(key[1])<<24 | uint32(key[2])<<16 | uint32(key[3])<<8 | uint32(key[4])
 }
+
+// Lag is 0: ids are given in commit order.
+func (i inbox) Lag() time.Duration { return 0 }
 
 // Horizon is the last synced event: ids are given in commit order, so nothing appears below it any more.
 func (i inbox) Horizon() chat.EventID {

@@ -1,0 +1,8 @@
+package cql
+
+import "embed"
+
+// Migrations are the numbered files NNNN_name.cql, applied in order, each once.
+//
+//go:embed migrations/*.cql
+var Migrations embed.FS
