@@ -89,4 +89,6 @@ type Control struct {
 	Session      [32]byte // token hash; zero = all
 	Conversation ConversationID
 	KeepSession  [32]byte // not closed when all sessions of a user are revoked
+	// Seq, of ControlReplaced: the connect sequence of the newer connection; only older ones are closed. 0: any.
+	Seq int64
 }
