@@ -62,13 +62,13 @@ func join(a []string, b ...string) []string { return append(slices.Clone(a), b..
 // engines are adapters: only the wiring may name them, and tests.
 var engines = []string{
 	"pkg/store/pebblestore", "pkg/store/cqlstore", "pkg/session/localsession", "pkg/session/redissession",
-	"pkg/bus/localbus", "pkg/bus/redisbus", "pkg/admit/localadmit", "pkg/admit/redisadmit", "pkg/media/diskmedia", "pkg/media/s3media",
+	"pkg/bus/localbus", "pkg/bus/redisbus", "pkg/bus/faultbus", "pkg/admit/localadmit", "pkg/admit/redisadmit", "pkg/media/diskmedia", "pkg/media/s3media",
 	"pkg/presence/localpresence",
 }
 
 // suites are code for tests that is not in _test.go files.
 var suites = []string{
-	"pkg/store/storetest", "pkg/store/faultstore", "pkg/session/sessiontest", "pkg/bus/bustest", "pkg/bus/faultbus",
+	"pkg/store/storetest", "pkg/store/faultstore", "pkg/session/sessiontest", "pkg/bus/bustest",
 	"pkg/admit/admittest", "pkg/media/mediatest",
 }
 
