@@ -140,7 +140,7 @@ func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	ports.Media = media.Erasing(ports.Media, a.blobs) // a deleted message takes the bytes of its media along
 	a.sessions = localsession.New()
 	a.bus = localbus.New()
-	a.router = router.New(router.Options{Self: a.self, Sessions: a.sessions, Bus: a.bus, Log: a.log})
+	a.router = router.New(router.Options{Self: a.self, Sessions: a.sessions, Bus: a.bus, Log: a.log, Alone: true})
 	a.admission = localadmit.New(localadmit.Options{Claims: ports.Claims, Rates: a.cfg.Rates.Limits()})
 	a.presence = localpresence.New(localpresence.Options{Users: ports.Users, Log: a.log})
 	a.service = service.New(service.Options{

@@ -26,6 +26,7 @@ func (a *App) Run(ctx context.Context) error {
 	for _, p := range []part{
 		{"session registry", a.sessions.Run},
 		{"bus", a.bus.Run},
+		{"router", a.router.Run},
 		{"admission", a.admission.Run},
 		{"sign-ins", a.auth.Run},
 		{"media sweeper", a.sweeper.Run},

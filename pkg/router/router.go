@@ -1,8 +1,16 @@
+// Package router takes pushes to the gateways that hold their recipients: to this process's own at once, to others over
+// the bus, one envelope a gateway. It is best effort by contract; what it drops is found in the log.
+//
+// It isn't the log and decides nothing about who may see what. A push waits in one of a few queues, chosen by its
+// conversation so that what belongs together keeps its order; a worker looks up the recipients of all that waits in one
+// round trip; each gateway has a queue of its own, published by one goroutine while there is something in it.
+//
+// Lock order: Router.mu, then destination.mu. Nothing is called under either. Start with router.go.
 package router
 
 import (
 	"context"
-	"errors"
+	"encoding/binary"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -13,8 +21,16 @@ import (
 	"github.com/murre-chat/murre/pkg/session"
 )
 
-// publishTimeout bounds the publishes of one push.
-const publishTimeout = 2 * time.Second
+const (
+	// lookTimeout bounds one look-up of recipients, publishTimeout one publish.
+	lookTimeout    = 2 * time.Second
+	publishTimeout = 2 * time.Second
+	// workers look up recipients at once; each has a queue of maxQueued pushes. What doesn't fit is left to the log.
+	workers   = 4
+	maxQueued = 8192
+	// maxTogether is how many pushes are looked up in one round trip.
+	maxTogether = 256
+)
 
 // Local shows a push to the recipients who are connected to this gateway. It must not block.
 type Local interface {
@@ -29,24 +45,33 @@ type Options struct {
 	Sessions session.Registry
 	Bus      bus.Bus
 	Log      *slog.Logger
+	// Alone: there are no other gateways, nothing is looked up or published.
+	Alone bool
 }
 
 // Router is safe for concurrent use.
 type Router struct {
 	o     Options
 	local atomic.Pointer[Local]
+	queue [workers]chan *chat.Push
 
-	// Pushed counts pushes, Published envelopes to other gateways, Failed what could not be looked up or published.
-	Pushed, Published, Failed, Gaps atomic.Int64
+	// Pushed counts pushes, Published envelopes to other gateways and Publishes the round trips they took, Failed what
+	// could not be looked up or published, Dropped what found its queue full, Gaps what was lost on the way here.
+	Pushed, Published, Publishes, Lookups, Failed, Dropped, Gaps atomic.Int64
 
 	mu  sync.Mutex
-	out map[session.GatewayID]uint64 // last sequence number sent
-	in  map[session.GatewayID]uint64 // last one received
+	out map[session.GatewayID]*destination
+	in  map[session.GatewayID]uint64 // last sequence number received
+	ctx context.Context              // Run's; nil before
+	wg  sync.WaitGroup
 }
 
-// New makes a Router. It subscribes to the bus, which delivers once it runs.
+// New makes a Router. It subscribes to the bus, which delivers once it runs. Other gateways are told while Run runs.
 func New(o Options) *Router {
-	r := &Router{o: o, out: make(map[session.GatewayID]uint64), in: make(map[session.GatewayID]uint64)}
+	r := &Router{o: o, out: make(map[session.GatewayID]*destination), in: make(map[session.GatewayID]uint64)}
+	for i := range r.queue {
+		r.queue[i] = make(chan *chat.Push, maxQueued)
+	}
 	o.Bus.Subscribe(o.Self, r)
 	return r
 }
@@ -54,51 +79,159 @@ func New(o Options) *Router {
 // SetLocal names the gateway of this process; until then only other gateways are told.
 func (r *Router) SetLocal(l Local) { r.local.Store(&l) }
 
-// Push shows p to its recipients, wherever they are connected. It never fails: what can't be shown is found in the log.
-func (r *Router) Push(ctx context.Context, p *chat.Push) {
+// Run tells other gateways until ctx ends.
+func (r *Router) Run(ctx context.Context) error {
+	if r.o.Alone {
+		<-ctx.Done()
+		return nil
+	}
+	r.mu.Lock()
+	r.ctx = ctx
+	r.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, q := range r.queue {
+		wg.Go(func() { r.work(ctx, q) })
+	}
+	wg.Go(func() { r.repeat(ctx) })
+	wg.Wait()
+	r.mu.Lock()
+	r.ctx = nil // no publisher starts any more
+	r.mu.Unlock()
+	r.wg.Wait()
+	return nil
+}
+
+// Push shows p to its recipients, wherever they are connected. It never fails and never waits: what can't be shown is
+// found in the log. Nobody changes p afterwards.
+func (r *Router) Push(_ context.Context, p *chat.Push) {
 	r.Pushed.Add(1)
 	if l := r.local.Load(); l != nil {
 		(*l).Deliver(p)
 	}
-	routes, err := r.o.Sessions.Routes(ctx, r.o.Self, p.Recipients)
-	if err != nil {
-		r.Failed.Add(1)
+	if r.o.Alone {
 		return
 	}
-	if len(routes) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
-	defer cancel()
-	for _, to := range routes {
-		r.publish(ctx, to, p)
+	select {
+	case r.queue[lane(p)] <- p:
+	default:
+		r.Dropped.Add(1)
 	}
 }
 
-func (r *Router) publish(ctx context.Context, to session.Route, p *chat.Push) {
-	part := *p
-	part.Recipients = to.Users
-	r.mu.Lock()
-	r.out[to.Gateway]++
-	seq := r.out[to.Gateway]
-	r.mu.Unlock()
-	err := r.o.Bus.Publish(ctx, to.Gateway, bus.Envelope{From: r.o.Self, Seq: seq, Push: &part})
+// Tell sends p to one gateway, whoever is connected there.
+func (r *Router) Tell(to session.GatewayID, p *chat.Push) {
+	if to != r.o.Self && !r.o.Alone {
+		r.enqueue(to, p)
+	}
+}
+
+// lane chooses a queue: one conversation's pushes, or one person's, stay in order.
+func lane(p *chat.Push) int {
+	var key [16]byte
 	switch {
-	case errors.Is(err, bus.ErrNoReceiver):
-		r.mu.Lock()
-		delete(r.out, to.Gateway) // gone: should it come back, it is another epoch
-		r.mu.Unlock()
-	case err != nil:
-		r.Failed.Add(1)
-	default:
-		r.Published.Add(1)
+	case !p.Event.Conversation.IsZero():
+		key = p.Event.Conversation
+	case p.Status != nil:
+		key = p.Status.Conversation
+	case p.Typing != nil:
+		key = p.Typing.Conversation
+	case len(p.Recipients) > 0:
+		key = p.Recipients[0]
+	}
+	return int(binary.LittleEndian.Uint32(key[12:]) % workers)
+}
+
+// work takes what waits in a queue and hands it to the gateways concerned.
+func (r *Router) work(ctx context.Context, q chan *chat.Push) {
+	var batch []*chat.Push
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-q:
+			batch = append(batch[:0], p)
+		}
+		for more := true; more && len(batch) < maxTogether; {
+			select {
+			case p := <-q:
+				batch = append(batch, p)
+			default:
+				more = false
+			}
+		}
+		r.route(ctx, batch)
+		clear(batch)
+	}
+}
+
+// route finds the gateways of a batch's recipients.
+func (r *Router) route(ctx context.Context, batch []*chat.Push) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var users []chat.UserID
+	seen := make(map[chat.UserID]struct{})
+	for _, p := range batch {
+		for _, u := range p.Recipients {
+			if _, ok := seen[u]; !ok {
+				seen[u] = struct{}{}
+				users = append(users, u)
+			}
+		}
+	}
+	at := make(map[chat.UserID][]session.GatewayID, len(users))
+	if len(users) > 0 {
+		r.Lookups.Add(1)
+		routes, err := r.o.Sessions.Routes(ctx, r.o.Self, users)
+		if err != nil {
+			r.Failed.Add(1)
+		}
+		for _, to := range routes {
+			for _, u := range to.Users {
+				at[u] = append(at[u], to.Gateway)
+			}
+		}
+	}
+	followers := make(map[chat.ConversationID][]session.GatewayID)
+	for _, p := range batch {
+		if p.Channel {
+			r.toFollowers(ctx, p, followers)
+			continue
+		}
+		parts := make(map[session.GatewayID][]chat.UserID)
+		for _, u := range p.Recipients {
+			for _, g := range at[u] {
+				parts[g] = append(parts[g], u)
+			}
+		}
+		for g, us := range parts {
+			part := *p
+			part.Recipients = us
+			r.enqueue(g, &part)
+		}
+	}
+}
+
+// toFollowers hands the event of a channel to every gateway with connected members.
+func (r *Router) toFollowers(ctx context.Context, p *chat.Push, known map[chat.ConversationID][]session.GatewayID) {
+	ch := p.Event.Conversation
+	gs, ok := known[ch]
+	if !ok {
+		r.Lookups.Add(1)
+		var err error
+		if gs, err = r.o.Sessions.Followers(ctx, r.o.Self, ch); err != nil {
+			r.Failed.Add(1)
+		}
+		known[ch] = gs
+	}
+	for _, g := range gs {
+		r.enqueue(g, p)
 	}
 }
 
 // Receive implements bus.Receiver.
 func (r *Router) Receive(e bus.Envelope) {
 	r.mu.Lock()
-	last, known := r.in[e.From]
+	last := r.in[e.From]
 	r.in[e.From] = e.Seq
 	r.mu.Unlock()
 	l := r.local.Load()
@@ -108,7 +241,12 @@ func (r *Router) Receive(e bus.Envelope) {
 	if e.Push != nil {
 		(*l).Deliver(e.Push)
 	}
-	if known && e.Seq > last+1 {
+	// A smaller number than the last begins anew: its sender thought us gone.
+	next := last + 1
+	if e.Push == nil {
+		next = last
+	}
+	if e.Seq > next {
 		r.Gaps.Add(1)
 		(*l).Reread("an envelope was lost")
 	}

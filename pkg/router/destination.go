@@ -1,0 +1,158 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/bus"
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/session"
+)
+
+const (
+	// maxWaiting is how many pushes wait for one gateway; beyond it they are left to the log, as a gap that it sees.
+	maxWaiting = 16_384
+	// maxEnvelopes is how many go out in one publish.
+	maxEnvelopes = 256
+	// A sequence number is repeated repeats times, repeatEvery apart, repeatAfter the last publish: so a lost last push
+	// shows too.
+	repeats     = 3
+	repeatAfter = 2 * time.Second
+	repeatEvery = 5 * time.Second
+	// forgetAfter is how long a gateway that nothing went to is remembered.
+	forgetAfter = time.Hour
+)
+
+// destination is another gateway, and what waits to be published to it.
+type destination struct {
+	id session.GatewayID
+
+	mu         sync.Mutex
+	waiting    []*chat.Push
+	publishing bool
+	seq        uint64    // of the last envelope
+	last       time.Time // when it went out
+	repeated   int       // times that it was said again
+}
+
+// enqueue hands a push to the publisher of a gateway, and starts it when it rests.
+func (r *Router) enqueue(to session.GatewayID, p *chat.Push) {
+	r.mu.Lock()
+	ctx := r.ctx
+	if ctx == nil || ctx.Err() != nil {
+		r.mu.Unlock()
+		r.Dropped.Add(1)
+		return
+	}
+	d := r.out[to]
+	if d == nil {
+		d = &destination{id: to}
+		r.out[to] = d
+	}
+	d.mu.Lock()
+	start := false
+	if len(d.waiting) >= maxWaiting {
+		d.seq++ // the hole tells the receiver to look into the log
+		r.Dropped.Add(1)
+	} else {
+		d.waiting = append(d.waiting, p)
+		start = !d.publishing
+		d.publishing = true
+	}
+	d.mu.Unlock()
+	if start {
+		r.wg.Add(1)
+		go r.publish(ctx, d)
+	}
+	r.mu.Unlock()
+}
+
+// publish sends what waits for a gateway until nothing does.
+func (r *Router) publish(ctx context.Context, d *destination) {
+	defer r.wg.Done()
+	batch := make([]bus.Envelope, 0, 16)
+	for {
+		batch = batch[:0]
+		d.mu.Lock()
+		n := min(len(d.waiting), maxEnvelopes)
+		for _, p := range d.waiting[:n] {
+			d.seq++
+			batch = append(batch, bus.Envelope{From: r.o.Self, Seq: d.seq, Push: p})
+		}
+		d.waiting = append(d.waiting[:0], d.waiting[n:]...)
+		if n == 0 {
+			d.publishing = false
+			if cap(d.waiting) > maxEnvelopes {
+				d.waiting = nil
+			}
+			d.mu.Unlock()
+			return
+		}
+		d.last, d.repeated = time.Now(), 0
+		d.mu.Unlock()
+		r.send(ctx, d, batch)
+		clear(batch)
+	}
+}
+
+// send publishes a batch. A gateway that isn't there any more is forgotten: should it come back, it is another epoch.
+func (r *Router) send(ctx context.Context, d *destination, batch []bus.Envelope) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	r.Publishes.Add(1)
+	err := r.o.Bus.Publish(ctx, d.id, batch...)
+	switch {
+	case errors.Is(err, bus.ErrNoReceiver):
+		r.mu.Lock()
+		if r.out[d.id] == d {
+			delete(r.out, d.id)
+		}
+		r.mu.Unlock()
+	case err != nil:
+		r.Failed.Add(1)
+	default:
+		r.Published.Add(int64(len(batch)))
+	}
+}
+
+// repeat says again how far the sequence numbers have come, until ctx ends.
+func (r *Router) repeat(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			r.repeatDue(ctx, now)
+		}
+	}
+}
+
+func (r *Router) repeatDue(ctx context.Context, now time.Time) {
+	type due struct {
+		d *destination
+		e bus.Envelope
+	}
+	var all []due
+	r.mu.Lock()
+	for id, d := range r.out {
+		d.mu.Lock()
+		wait := repeatAfter + time.Duration(d.repeated)*repeatEvery
+		switch idle := now.Sub(d.last); {
+		case d.publishing || d.seq == 0:
+		case d.repeated < repeats && idle >= wait:
+			d.repeated++
+			all = append(all, due{d, bus.Envelope{From: r.o.Self, Seq: d.seq}})
+		case idle > forgetAfter:
+			delete(r.out, id)
+		}
+		d.mu.Unlock()
+	}
+	r.mu.Unlock()
+	for _, one := range all {
+		r.send(ctx, one.d, []bus.Envelope{one.e})
+	}
+}
