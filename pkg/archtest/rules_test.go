@@ -32,6 +32,13 @@ var layers = []layer{
 	{"pkg/presence", join(ports, "pkg/chat"), "a port knows the domain and other ports, never an engine or a use case"},
 	{"pkg/media", join(ports, "pkg/chat"), "a port knows the domain and other ports, never an engine or a use case"},
 
+	{"pkg/breaker", nil, "a circuit breaker knows no peer"},
+	{"pkg/rediscluster", []string{"pkg/breaker"}, "the connection to Redis knows addresses and slots, not what is kept there"},
+	{"pkg/session/redissession", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
+	{"pkg/bus/redisbus", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
+	{"pkg/admit/redisadmit", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
+	{"pkg/presence/redispresence", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
+
 	{"pkg/router", join(ports, "pkg/chat"), "routing groups recipients by gateway; it knows neither use cases nor sockets"},
 	{"pkg/service", join(ports, "pkg/chat"), "use cases never see a socket, a frame or a driver: they work on any engine behind any gateway"},
 	{"pkg/auth", join(ports, "pkg/chat"), "sign-in stands beside the use cases, below gateway and REST"},
@@ -63,13 +70,13 @@ func join(a []string, b ...string) []string { return append(slices.Clone(a), b..
 var engines = []string{
 	"pkg/store/pebblestore", "pkg/store/cqlstore", "pkg/session/localsession", "pkg/session/redissession",
 	"pkg/bus/localbus", "pkg/bus/redisbus", "pkg/bus/faultbus", "pkg/admit/localadmit", "pkg/admit/redisadmit", "pkg/media/diskmedia", "pkg/media/s3media",
-	"pkg/presence/localpresence",
+	"pkg/presence/localpresence", "pkg/presence/redispresence",
 }
 
 // suites are code for tests that is not in _test.go files.
 var suites = []string{
 	"pkg/store/storetest", "pkg/store/faultstore", "pkg/session/sessiontest", "pkg/bus/bustest",
-	"pkg/admit/admittest", "pkg/media/mediatest",
+	"pkg/admit/admittest", "pkg/media/mediatest", "pkg/presence/presencetest",
 }
 
 func TestImportsPointOneWay(t *testing.T) {
@@ -138,6 +145,8 @@ var confined = []struct {
 	why     string
 }{
 	{"github.com/cockroachdb/pebble", []string{"pkg/store/pebblestore", "loadtest"}, "a driver appears only in its adapter"},
+	{"github.com/redis/go-redis", []string{"pkg/rediscluster", "pkg/session/redissession", "pkg/bus/redisbus", "pkg/admit/redisadmit", "pkg/presence/redispresence"}, "a driver appears only in its adapter"},
+	{"github.com/sony/gobreaker", []string{"pkg/breaker"}, "adapters share one breaker, with the house's thresholds"},
 	{"github.com/gobwas/ws", []string{"pkg/gateway", "pkg/client", "loadtest"}, "sockets belong to the gateway; the client and the harness are their other end"},
 	{"github.com/danielgtaylor/huma", []string{"pkg/httpapi"}, "REST is described in one place"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "only programs have a command line"},
