@@ -58,6 +58,8 @@ type Admission interface {
 	// Done says that the commit of an admitted message is over, well or not. Every Decision that isn't a refusal, fresh or
 	// not, is ended by one Done.
 	Done(c store.Claim)
+	// Moved says that a durable claim was moved to another message id, which stands from now on. Best effort.
+	Moved(ctx context.Context, c store.Claim)
 	// Allow counts one event of another kind and returns 0, or how long to wait. The key is a user id's or an address's 16 bytes.
 	Allow(ctx context.Context, l Limit, key [16]byte) (time.Duration, error)
 	// Run sweeps what is idle until ctx ends.

@@ -154,6 +154,9 @@ func (a *Admission) Done(c store.Claim) {
 	f.dones++
 }
 
+// Moved implements admit.Admission: the durable claim is all there is.
+func (a *Admission) Moved(context.Context, store.Claim) {}
+
 // rates counts a message of its sender and its conversation, or neither.
 func (a *Admission) rates(r admit.Request) admit.Decision {
 	user, conv := a.windows[admit.LimitMessage], a.windows[admit.LimitConversation]
