@@ -9,7 +9,7 @@ import (
 )
 
 // ports are the packages that declare what engines do; they may speak of the domain and of each other only.
-var ports = []string{"pkg/store", "pkg/session", "pkg/bus", "pkg/admit", "pkg/presence", "pkg/media"}
+var ports = []string{"pkg/store", "pkg/session", "pkg/bus", "pkg/admit", "pkg/presence", "pkg/media", "pkg/transfer"}
 
 // layer says what a folder of ours may import from our own folders (itself and what lies below it are always allowed).
 type layer struct {
@@ -32,12 +32,16 @@ var layers = []layer{
 	{"pkg/presence", join(ports, "pkg/chat"), "a port knows the domain and other ports, never an engine or a use case"},
 	{"pkg/media", join(ports, "pkg/chat"), "a port knows the domain and other ports, never an engine or a use case"},
 
+	{"cql", nil, "the schema is text, embedded"},
+	{"pkg/store/cqlstore", join(ports, "pkg/chat", "pkg/breaker", "cql"), "the engine knows its port, the schema that it stands on, and the house's circuit breaker"},
 	{"pkg/breaker", nil, "a circuit breaker knows no peer"},
 	{"pkg/rediscluster", []string{"pkg/breaker"}, "the connection to Redis knows addresses and slots, not what is kept there"},
 	{"pkg/session/redissession", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
 	{"pkg/bus/redisbus", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
 	{"pkg/admit/redisadmit", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
 	{"pkg/presence/redispresence", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
+
+	{"pkg/transfer", join(ports, "pkg/chat"), "a move knows what rows are, never the engines it goes between"},
 
 	{"pkg/router", join(ports, "pkg/chat"), "routing groups recipients by gateway; it knows neither use cases nor sockets"},
 	{"pkg/service", join(ports, "pkg/chat"), "use cases never see a socket, a frame or a driver: they work on any engine behind any gateway"},
@@ -145,6 +149,8 @@ var confined = []struct {
 	why     string
 }{
 	{"github.com/cockroachdb/pebble", []string{"pkg/store/pebblestore", "loadtest"}, "a driver appears only in its adapter"},
+	{"github.com/gocql", []string{"pkg/store/cqlstore", "loadtest"}, "a driver appears only in its adapter"},
+	{"github.com/scylladb", []string{"pkg/store/cqlstore", "loadtest"}, "a driver appears only in its adapter"},
 	{"github.com/redis/go-redis", []string{"pkg/rediscluster", "pkg/session/redissession", "pkg/bus/redisbus", "pkg/admit/redisadmit", "pkg/presence/redispresence"}, "a driver appears only in its adapter"},
 	{"github.com/sony/gobreaker", []string{"pkg/breaker"}, "adapters share one breaker, with the house's thresholds"},
 	{"github.com/gobwas/ws", []string{"pkg/gateway", "pkg/client", "loadtest"}, "sockets belong to the gateway; the client and the harness are their other end"},

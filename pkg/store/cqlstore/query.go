@@ -1,0 +1,169 @@
+package cqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gocql/gocql"
+	"github.com/scylladb/gocqlx/v2/qb"
+
+	"github.com/murre-chat/murre/pkg/store"
+)
+
+// statement is one CQL statement with what is known about it. Values are bound by position; names say which they are.
+type statement struct {
+	cql     string
+	names   []string
+	purpose purpose
+	// once: it must not be tried again after a timeout (a compare-and-set). Everything else here is idempotent: it binds its
+	// timestamp, or writes values that a repetition doesn't change.
+	once bool
+}
+
+// built makes a statement of a builder's. It is for the tables of statements at the head of each file, which are constant.
+func built(p purpose, b qb.Builder) *statement {
+	cql, names := b.ToCql()
+	return &statement{cql: cql, names: names, purpose: p}
+}
+
+// written makes a statement of its text, with the names of what is bound.
+func written(p purpose, cql string, names ...string) *statement {
+	return &statement{cql: cql, names: names, purpose: p}
+}
+
+// conditional marks a compare-and-set.
+func (s *statement) conditional() *statement {
+	s.once = true
+	return s
+}
+
+// intercept stands between the query layer and the driver in tests: it runs the statement, or fails before or after it.
+type intercept func(ctx context.Context, s *statement, run func() error) error
+
+// run executes one statement under its deadline, the breaker and the counters. do gets the bounded context.
+func (d *DB) run(ctx context.Context, s *statement, do func(ctx context.Context) error) error {
+	if d.closed.Load() {
+		return fmt.Errorf("cqlstore: %s: %w", purposeNames[s.purpose], store.ErrClosed)
+	}
+	parent := ctx
+	if at, ok := ctx.Deadline(); !ok || time.Until(at) > d.o.Timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.o.Timeout)
+		defer cancel()
+	}
+	d.stats.begun[s.purpose].Add(1)
+	start := time.Now()
+	err := d.guard.Do(func() error {
+		var err error
+		if hook := d.hook.Load(); hook != nil {
+			err = (*hook)(ctx, s, func() error { return do(ctx) })
+		} else {
+			err = do(ctx)
+		}
+		if err == nil {
+			return nil
+		}
+		return judge(err, !s.once, time.Since(start) >= d.o.attempt())
+	})
+	d.stats.done(s.purpose, time.Since(start), err == nil || err == gocql.ErrNotFound)
+	if err == nil {
+		return nil
+	}
+	return d.translate(parent, purposeNames[s.purpose], err)
+}
+
+func (d *DB) query(ctx context.Context, s *statement, values []any) *gocql.Query {
+	return d.session.Session.Query(s.cql, values...).WithContext(ctx).Idempotent(!s.once)
+}
+
+// exec runs a statement that returns no rows.
+func (d *DB) exec(ctx context.Context, s *statement, values ...any) error {
+	return d.run(ctx, s, func(ctx context.Context) error { return d.query(ctx, s, values).Exec() })
+}
+
+// one reads a single row into dest (nulls become zero values). ErrNotFound.
+func (d *DB) one(ctx context.Context, s *statement, values []any, dest ...any) error {
+	return d.run(ctx, s, func(ctx context.Context) error { return d.query(ctx, s, values).Scan(dest...) })
+}
+
+// serial reads a single row as compare-and-set left it: what a LWT whose outcome is unknown did is settled first. ErrNotFound.
+func (d *DB) serial(ctx context.Context, s *statement, values []any, dest ...any) error {
+	return d.run(ctx, s, func(ctx context.Context) error {
+		q := d.query(ctx, s, values)
+		q.SetConsistency(d.serialLevel)
+		return q.Scan(dest...)
+	})
+}
+
+// rows reads rows until each returns false: scan them there into what dest names. page is how many are fetched at once; reads
+// that have a LIMIT take it as page.
+func (d *DB) rows(ctx context.Context, s *statement, page int, values []any, dest []any, each func() (more bool, err error)) error {
+	var failed error // each's own
+	err := d.run(ctx, s, func(ctx context.Context) error {
+		it := d.query(ctx, s, values).PageSize(page).Iter()
+		for it.Scan(dest...) {
+			more, err := each()
+			if err != nil {
+				failed = err
+				break
+			}
+			if !more {
+				break
+			}
+		}
+		return it.Close()
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// cas runs a compare-and-set. When it was not applied, have holds the row's columns as they are (those that the server names).
+// An error that is uncertain leaves open whether it was applied.
+func (d *DB) cas(ctx context.Context, s *statement, values ...any) (applied bool, have map[string]any, err error) {
+	err = d.run(ctx, s, func(ctx context.Context) (err error) {
+		have = make(map[string]any)
+		applied, err = d.query(ctx, s, values).MapScanCAS(have)
+		return err
+	})
+	return applied, have, err
+}
+
+// bound is a statement with its values, as a part of a batch.
+type bound struct {
+	s      *statement
+	values []any
+}
+
+// batch runs statements of one partition at once: all of them or none, in no order. Counted as one statement of a purpose.
+func (d *DB) batch(ctx context.Context, p purpose, parts []bound) error {
+	return d.run(ctx, &statement{purpose: p}, func(ctx context.Context) error {
+		return d.session.ExecuteBatch(d.newBatch(ctx, parts, true))
+	})
+}
+
+// casBatch runs statements of one partition of which some have conditions: all of them if every condition holds, or none.
+// When they don't, have holds the columns of the row that the server names. An uncertain error leaves open if it was applied.
+func (d *DB) casBatch(ctx context.Context, p purpose, parts []bound) (applied bool, have map[string]any, err error) {
+	err = d.run(ctx, &statement{purpose: p, once: true}, func(ctx context.Context) error {
+		have = make(map[string]any)
+		ok, it, err := d.session.MapExecuteBatchCAS(d.newBatch(ctx, parts, false), have)
+		if err != nil {
+			return err
+		}
+		applied = ok
+		return it.Close()
+	})
+	return applied, have, err
+}
+
+func (d *DB) newBatch(ctx context.Context, parts []bound, idempotent bool) *gocql.Batch {
+	b := d.session.Session.NewBatch(gocql.UnloggedBatch).WithContext(ctx)
+	b.Entries = make([]gocql.BatchEntry, len(parts))
+	for i, p := range parts {
+		b.Entries[i] = gocql.BatchEntry{Stmt: p.s.cql, Args: p.values, Idempotent: idempotent}
+	}
+	return b
+}
