@@ -20,6 +20,9 @@ type bootClock struct {
 	look func() time.Duration
 }
 
+// NewBoot returns a cheap monotonic clock that counts time asleep: the time since some moment before the process began.
+func NewBoot() func() time.Duration { return (&bootClock{look: newBootTime()}).now }
+
 type bootLook struct {
 	at   time.Time
 	boot time.Duration

@@ -80,7 +80,7 @@ func NewClock(o ClockOptions) *Clock {
 		o.Wall = time.Now
 	}
 	if o.Boot == nil {
-		o.Boot = (&bootClock{look: newBootTime()}).now
+		o.Boot = NewBoot()
 	}
 	if o.Ahead <= 0 {
 		o.Ahead = DefaultAhead
@@ -172,6 +172,18 @@ func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return time.UnixMilli(max(c.nowLocked(c.o.Boot())+EpochMillis, c.floor.UnixMillis()))
+}
+
+// Time is the clock's time without the ids it met: the wall clock's at the last check, monotonic since. Unlike Now it isn't
+// ahead after a merge, so that what lies in the past of one clock does so for all. ErrNotReady: it can't be trusted now.
+func (c *Clock) Time() (time.Time, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	boot := c.o.Boot()
+	if err := c.readyLocked(boot); err != nil {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(c.nowLocked(boot) + EpochMillis), nil
 }
 
 // Ready returns nil when the clock makes ids, or ErrNotReady with the reason.
