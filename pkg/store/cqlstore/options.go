@@ -14,6 +14,8 @@ type Clock interface {
 	Next() (id.ID, error)
 	Merge(id.ID) error
 	Last() id.ID
+	// Time is the time without the ids that were met; an error when it can't be trusted. The logs' horizon trails it.
+	Time() (time.Time, error)
 }
 
 // Consistency of reads and writes.
