@@ -151,7 +151,7 @@ func (c *conn) forget() {
 	if c.g.hub.remove(c) {
 		c.g.o.Presence.Disconnected(c.user, c.device)
 	}
-	c.g.hub.leave(c)
+	c.g.following.note(c.g.hub.leave(c)...)
 	if _, err := c.g.o.Sessions.Remove(ctx, c.entry()); err != nil {
 		c.g.o.Log.Debug("take a session out of the registry", "error", err)
 	}
@@ -193,9 +193,7 @@ func (c *conn) open(ctx context.Context) {
 		c.forget()
 		return
 	}
-	if _, err := g.o.Sessions.Register(ctx, c.entry()); err != nil {
-		g.o.Log.Debug("enter a session into the registry", "error", err)
-	}
+	g.register(ctx, c)
 	g.o.Inbox.Open(&c.dev, o.place, c)
 	c.dev.Start()
 	c.followChannels(ctx)
@@ -263,7 +261,9 @@ func (c *conn) follow(ctx context.Context, ch chat.ConversationID) {
 		c.g.o.Log.Warn("read a channel's cursor", "user", c.user.String(), "channel", ch.String(), "error", err)
 		return
 	}
-	c.g.hub.follow(ch, c)
+	if c.g.hub.follow(ch, c) {
+		c.g.following.note(ch)
+	}
 	c.dev.Follow(ch, from)
 }
 

@@ -144,6 +144,7 @@ func (g *Gateway) control(p *chat.Push) {
 			case !p.OnlyDevice.IsZero() && c.device != p.OnlyDevice:
 			case k.Session != ([32]byte{}) && c.session != k.Session:
 			case k.KeepSession != ([32]byte{}) && c.session == k.KeepSession:
+			case k.Seq != 0 && c.seq >= k.Seq:
 			case k.Kind == chat.ControlReplaced:
 				c.close(protocol.CloseReplaced)
 			default:
@@ -169,12 +170,14 @@ func (g *Gateway) channelMembership(p *chat.Push) {
 		}
 	})
 	for _, c := range joined {
-		g.hub.follow(ch.Conversation.ID, c)
+		if g.hub.follow(ch.Conversation.ID, c) {
+			g.following.note(ch.Conversation.ID)
+		}
 		c.dev.Follow(ch.Conversation.ID, chat.EventID(p.Event.Message))
 		c.dev.Start()
 	}
 	for _, c := range left {
-		g.hub.unfollow(ch.Conversation.ID, c)
+		g.following.note(g.hub.unfollow(ch.Conversation.ID, c)...)
 		c.dev.Unfollow(ch.Conversation.ID)
 	}
 }
@@ -204,8 +207,11 @@ func (c *conn) Batch(b inbox.Batch) bool {
 	return c.send(framed(func(dst []byte) []byte { return p.AppendTo(dst, b.Last, b.More) }))
 }
 
-// Push implements inbox.Sink.
+// Push implements inbox.Sink. The live push of a membership may be what was lost.
 func (c *conn) Push(p *chat.Push) bool {
+	if p.Kind == chat.PushConversation && p.Conversation.Conversation.Kind == chat.Channel && p.Conversation.Subject == c.user {
+		c.g.joinLater(p)
+	}
 	status := chat.Status(0)
 	if p.Kind == chat.PushMessage && p.Message.Sender == c.user {
 		status = chat.Sent

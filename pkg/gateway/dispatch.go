@@ -133,9 +133,9 @@ func (c *conn) handleSend(ctx context.Context, f *protocol.ClientFrame, at time.
 	offered := false
 	p := chat.Push{Kind: chat.PushMessage, Message: &res.Message, Event: chat.Event{
 		ID: res.Event, Kind: chat.EventMessage, Conversation: res.Message.Conversation, Message: res.Message.ID, Actor: c.user,
-	}}
+	}, Channel: res.Channel}
 	if res.Event != 0 {
-		// The sender has other devices, so its log holds the event, and this device's cursor must pass it as well.
+		// The sender has other devices, or reads the channel: this device's cursor must pass the event as well.
 		offered = c.dev.Offer(&p)
 	}
 	if !c.send(messageFrame(&res.Message, res.Event, chat.Sent)) && offered {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,8 +59,11 @@ type Options struct {
 
 	Limits    protocol.Limits // as told to clients
 	Heartbeat time.Duration   // as told to clients; default 55 s
-	SendTime  Observer        // from a message frame read to its ack queued; may be nil
-	Now       func() time.Time
+	// Tell sends an order to one other gateway; nil where there is none.
+	Tell func(to session.GatewayID, p *chat.Push)
+
+	SendTime Observer // from a message frame read to its ack queued; may be nil
+	Now      func() time.Time
 }
 
 // Gateway implements wsconn.Handler and router.Local.
@@ -72,6 +76,11 @@ type Gateway struct {
 	born     time.Time
 	ctx      atomic.Pointer[context.Context]
 	crew     crew
+
+	following following
+	recheck   chan chat.ConversationID // channels whose followers are to be looked at
+	joins     chan *chat.Push          // membership changes of channels, found in a log
+	rereads   chan string
 
 	Stats Stats
 }
@@ -97,7 +106,8 @@ func New(o Options) *Gateway {
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 55 * time.Second
 	}
-	g := &Gateway{o: o, born: time.Now()}
+	g := &Gateway{o: o, born: time.Now(), recheck: make(chan chat.ConversationID, maxRechecks), joins: make(chan *chat.Push, maxRechecks), rereads: make(chan string, 1)}
+	g.following.kick = make(chan struct{}, 1)
 	g.hub.init()
 	return g
 }
@@ -105,6 +115,12 @@ func New(o Options) *Gateway {
 // Run ends connections whose authentication runs out, until ctx ends; it then waits for what connections still do.
 func (g *Gateway) Run(ctx context.Context) error {
 	g.ctx.Store(&ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { g.runFollowing(ctx) })
+	wg.Go(func() { g.runRechecks(ctx) })
+	wg.Go(func() { g.runJoins(ctx) })
+	wg.Go(func() { g.runRereads(ctx) })
 	t := time.NewTicker(expiryEvery)
 	defer t.Stop()
 	for {
@@ -179,8 +195,31 @@ func (g *Gateway) Drain(ctx context.Context, spread time.Duration) {
 	}
 }
 
-// Reread implements router.Local: it looks into the logs of everyone connected, spread over a few seconds.
+// Reread implements router.Local: it has the logs of everyone connected looked into, soon, spread over a few seconds, and
+// not again before these are over.
 func (g *Gateway) Reread(reason string) {
-	g.o.Log.Warn("reading the logs of all connected devices again", "reason", reason)
-	g.o.Inbox.ReadAll(5 * time.Second)
+	select {
+	case g.rereads <- reason:
+	default: // one waits already
+	}
+}
+
+// rereadSpread is over how long the re-reading of all logs is spread.
+const rereadSpread = 5 * time.Second
+
+func (g *Gateway) runRereads(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case reason := <-g.rereads:
+			g.o.Log.Warn("reading the logs of all connected devices again", "reason", reason)
+			g.o.Inbox.ReadAll(rereadSpread)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rereadSpread):
+		}
+	}
 }

@@ -122,7 +122,8 @@ func (h *hub) each(f func(*conn)) {
 
 // follow enters a connection that is in the hub into a channel. One that was taken out meanwhile stays out: whoever took
 // it out calls leave afterwards, which sees followed or that it isn't listed.
-func (h *hub) follow(ch chat.ConversationID, c *conn) {
+// It reports whether it is the channel's first here.
+func (h *hub) follow(ch chat.ConversationID, c *conn) (first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c.followed.Store(true)
@@ -131,31 +132,36 @@ func (h *hub) follow(ch chat.ConversationID, c *conn) {
 	listed := c.listed
 	s.mu.RUnlock()
 	if !listed {
-		return
+		return false
 	}
 	m := h.channels[ch]
 	if m == nil {
 		m = make(map[*conn]struct{})
 		h.channels[ch] = m
+		first = true
 	}
 	m[c] = struct{}{}
+	return first
 }
 
-func (h *hub) unfollow(ch chat.ConversationID, c *conn) {
+// unfollow takes a connection out of a channel, and returns the channel when nobody here follows it any more.
+func (h *hub) unfollow(ch chat.ConversationID, c *conn) (empty []chat.ConversationID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m := h.channels[ch]; m != nil {
 		delete(m, c)
 		if len(m) == 0 {
 			delete(h.channels, ch)
+			return []chat.ConversationID{ch}
 		}
 	}
+	return nil
 }
 
-// leave takes a connection that was removed out of all channels.
-func (h *hub) leave(c *conn) {
+// leave takes a connection that was removed out of all channels, and returns those that nobody here follows any more.
+func (h *hub) leave(c *conn) (empty []chat.ConversationID) {
 	if !c.followed.Load() {
-		return
+		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -164,9 +170,28 @@ func (h *hub) leave(c *conn) {
 			delete(m, c)
 			if len(m) == 0 {
 				delete(h.channels, ch)
+				empty = append(empty, ch)
 			}
 		}
 	}
+	return empty
+}
+
+// followed reports whether anybody here follows a channel.
+func (h *hub) followed(ch chat.ConversationID) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.channels[ch]) > 0
+}
+
+func (h *hub) allFollowed() []chat.ConversationID {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	out := make([]chat.ConversationID, 0, len(h.channels))
+	for ch := range h.channels {
+		out = append(out, ch)
+	}
+	return out
 }
 
 // ofChannel calls f for each connection that follows a channel, as of.

@@ -72,7 +72,7 @@ func newRig(t *testing.T, rates ...admit.Rate) *rig {
 	now := func() time.Time { return time.Now().Add(time.Duration(r.wall.Load())) }
 	self := session.GatewayID{Name: "test", Epoch: 1}
 	sessions, bus := localsession.New(), localbus.New()
-	rt := router.New(router.Options{Self: self, Sessions: sessions, Bus: bus, Log: log})
+	rt := router.New(router.Options{Self: self, Sessions: sessions, Bus: bus, Log: log, Alone: true})
 	limits := localadmit.Options{Claims: r.store.Claims}
 	copy(limits.Rates[:], rates)
 	admission := localadmit.New(limits)

@@ -76,7 +76,7 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 		}
 		pending = len(page.Events) > 0
 	}
-	c := &conn{g: g, user: who.User, device: device, session: who.Session, seq: g.seq.Add(1), opening: &opening{place: place, back: back, pending: pending}}
+	c := &conn{g: g, user: who.User, device: device, session: who.Session, seq: g.nextSeq(), opening: &opening{place: place, back: back, pending: pending}}
 	if who.Session == ([32]byte{}) {
 		c.expires = who.Expires
 	}

@@ -37,7 +37,10 @@ type caches struct {
 	start      time.Time
 	polledMono atomic.Int64 // since start; 0 = never
 	polledWall atomic.Int64 // Unix ms
-	after      chat.EventID // owned by the goroutine that polls
+	// after is where the log is read on from, and applied what of the entries behind it was carried out already: engines
+	// whose entries appear out of order tell of them again. Both are owned by the goroutine that polls.
+	after   chat.EventID
+	applied map[chat.EventID]struct{}
 }
 
 func newCaches(now time.Time) *caches {
@@ -47,6 +50,7 @@ func newCaches(now time.Time) *caches {
 		devices: newCache[chat.UserID, []chat.DeviceID](listsCached, nil),
 		users:   newCache[chat.UserID, chat.User](usersCached, nil),
 		start:   now.Add(-time.Hour), // so that no reading has the monotonic time 0
+		applied: make(map[chat.EventID]struct{}),
 	}
 }
 
@@ -220,6 +224,9 @@ func (s *Service) Invalidate(p *chat.Push) {
 	}
 }
 
+// Watch lets f hear of every entry of the change log, from one goroutine; call it before Run. f must not block.
+func (s *Service) Watch(f func(e *store.ChangeEntry)) { s.watchers = append(s.watchers, f) }
+
 // runChanges reads the change log until ctx ends.
 func (s *Service) runChanges(ctx context.Context) {
 	t := time.NewTicker(pollEvery)
@@ -245,21 +252,29 @@ func (s *Service) pollChanges(ctx context.Context) error {
 	defer cancel()
 	c := s.caches
 	begin := s.now()
-	for {
-		entries, end, err := s.store.Changes.Since(ctx, c.after, pollPage)
+	for at := c.after; ; {
+		entries, end, err := s.store.Changes.Since(ctx, at, pollPage)
 		if err != nil {
 			return err
 		}
-		if c.after == 0 && (end != 0 || c.polledMono.Load() == 0) {
+		if at == 0 && (end != 0 || c.polledMono.Load() == 0) {
 			c.clear() // what the log held up to its end is unknown
 		}
 		for i := range entries {
-			s.applyChange(&entries[i])
-			c.after = max(c.after, entries[i].ID)
+			if _, done := c.applied[entries[i].ID]; !done {
+				s.applyChange(&entries[i])
+				c.applied[entries[i].ID] = struct{}{}
+			}
+			at = entries[i].ID
 		}
+		c.after = max(c.after, end)
 		if len(entries) < pollPage {
-			c.after = max(c.after, end)
 			break
+		}
+	}
+	for e := range c.applied {
+		if e <= c.after {
+			delete(c.applied, e)
 		}
 	}
 	c.polledWall.Store(begin.UnixMilli())
@@ -277,7 +292,10 @@ func (s *Service) applyChange(e *store.ChangeEntry) {
 		s.caches.devices.drop(e.User)
 	case store.LogProfile:
 		s.caches.users.drop(e.User)
-	case store.LogSession: // pkg/auth's concern
+	case store.LogSession: // pkg/auth's concern, which watches
+	}
+	for _, w := range s.watchers {
+		w(e)
 	}
 }
 

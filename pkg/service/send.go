@@ -33,7 +33,8 @@ type SendRequest struct {
 // SendResult is a stored message. When it is returned, the message is durable and in every recipient's log.
 type SendResult struct {
 	Message chat.Message
-	Event   chat.EventID // in the sender's own log; 0 when the sender has no other device
+	Event   chat.EventID // in the sender's own log, or the channel's; 0 when the sender has no other device
+	Channel bool         // posted to a channel: Event is in the channel's log
 	// Duplicate: the message had been stored by an earlier attempt.
 	Duplicate bool
 }
@@ -88,8 +89,10 @@ func (s *Service) sendAgain(ctx context.Context, c Caller, m *chat.Membership, m
 		return SendResult{}, chat.Unavailable("claim a message id", errors.New("the claim is held under the new id"))
 	}
 	// Asked before the row is looked for: an attempt that has ended by now has left its row.
-	underWay := s.inflight.join(held.Message)
-	if underWay {
+	underWay := false
+	if s.lag > 0 { // it may be another gateway's
+		underWay = s.now().Sub(held.Message.Time()) < s.lag
+	} else if underWay = s.inflight.join(held.Message); underWay {
 		defer s.inflight.done(held.Message)
 	}
 	ref := store.Ref{Conversation: msg.Conversation, Kind: m.Conversation.Kind, Message: held.Message}
@@ -116,11 +119,28 @@ func (s *Service) sendAgain(ctx context.Context, c Caller, m *chat.Membership, m
 		}
 		defer s.inflight.done(msg.ID)
 		claim.Message = msg.ID
-		if err := s.store.Claims.Move(ctx, claim, held.Message); err != nil {
-			return SendResult{}, chat.Unavailable("move a claim", err)
+		if err := s.moveClaim(ctx, claim, held.Message); err != nil {
+			return SendResult{}, err
 		}
 	}
 	return s.commit(ctx, c, m, msg, claim, false)
+}
+
+// moveClaim binds a claim to the id that takes the place of a buried one. A claim of which there is no durable row yet (its
+// first attempt got no further than Redis) is written.
+func (s *Service) moveClaim(ctx context.Context, to store.Claim, from chat.MessageID) error {
+	err := s.store.Claims.Move(ctx, to, from)
+	if errors.Is(err, store.ErrConflict) {
+		var held store.Claim
+		if held, err = s.store.Claims.PutIfAbsent(ctx, to); err == nil && held.Message != to.Message {
+			err = errors.New("another attempt moved it")
+		}
+	}
+	if err != nil {
+		return chat.Unavailable("move a claim", err)
+	}
+	s.admit.Moved(ctx, to)
+	return nil
 }
 
 // commit writes the message, or only its log rows again, and tells everybody.
@@ -152,6 +172,10 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 	if err != nil {
 		return SendResult{}, chat.Unavailable("store a message", err)
 	}
+	if !rewrite && s.lag > 0 && s.now().Sub(msg.ID.Time()) > AckDeadline {
+		// It took so long that readers may have passed the id: it must not stand below what they have seen.
+		return s.commitAnew(ctx, c, m, msg, claim)
+	}
 	if !rewrite {
 		s.touchHead(&msg)
 	}
@@ -163,11 +187,29 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 		p.Channel, p.Recipients = true, nil
 	}
 	s.router.Push(ctx, p)
-	res := SendResult{Message: msg, Duplicate: rewrite}
-	if own {
+	res := SendResult{Message: msg, Duplicate: rewrite, Channel: kind == chat.Channel}
+	if own || res.Channel {
 		res.Event = event
 	}
 	return res, nil
+}
+
+// commitAnew gives a message whose commit took too long a fresh id in place of its own, which is buried.
+func (s *Service) commitAnew(ctx context.Context, c Caller, m *chat.Membership, msg chat.Message, claim store.Claim) (SendResult, error) {
+	late := msg.ID
+	if err := s.store.Messages.Bury(ctx, store.Ref{Conversation: msg.Conversation, Kind: m.Conversation.Kind, Message: late}); err != nil {
+		return SendResult{}, chat.Unavailable("bury a message that took too long", err)
+	}
+	next, err := s.inflight.next(s.clock)
+	if err != nil {
+		return SendResult{}, chat.Unavailable("make a message id", err)
+	}
+	defer s.inflight.done(next)
+	msg.ID, claim.Message = next, next
+	if err := s.moveClaim(ctx, claim, late); err != nil {
+		return SendResult{}, err
+	}
+	return s.commit(ctx, c, m, msg, claim, false)
 }
 
 // sendable returns the membership of a conversation that the caller may post to.

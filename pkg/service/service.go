@@ -67,6 +67,8 @@ type Service struct {
 	turns    *turnstiles
 	presence presence.Presence
 	typing   *presence.Typing
+	watchers []func(e *store.ChangeEntry)
+	lag      time.Duration // of the store's horizon
 }
 
 // New makes a Service; nothing runs before Run.
@@ -77,6 +79,7 @@ func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, clock: o.Clock, router: o.Router, admit: o.Admit, log: o.Log, now: o.Now,
 		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(), turns: newTurnstiles(), presence: o.Presence,
+		lag: o.Store.Inbox.Lag(),
 	}
 	s.typing = presence.NewTyping(o.Now, s.typingStopped)
 	if s.presence != nil {
@@ -85,8 +88,14 @@ func New(o Options) *Service {
 	return s
 }
 
-// MessageHorizon returns an id such that no message of this process with a smaller or equal one is still being stored.
-func (s *Service) MessageHorizon() chat.MessageID { return s.inflight.horizon(s.clock) }
+// MessageHorizon returns an id such that no message with a smaller or equal one is still being stored: exactly where
+// this process is the only one, by the age of ids where others store too.
+func (s *Service) MessageHorizon() chat.MessageID {
+	if s.lag > 0 {
+		return chat.MessageID(id.At(s.now().Add(-s.lag)))
+	}
+	return s.inflight.horizon(s.clock)
+}
 
 // Run does the service's background work until ctx ends: receipts (and what other files of this package start here).
 func (s *Service) Run(ctx context.Context) error {

@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/protocol"
+	"github.com/murre-chat/murre/pkg/session"
+	"github.com/murre-chat/murre/pkg/store"
+)
+
+const (
+	// retryFollow is how long after a failure the registry is told of followed channels again.
+	retryFollow = 3 * time.Second
+	// maxRechecks is how many changed channels wait for a look at who of their members is connected here.
+	maxRechecks = 4096
+)
+
+// following is which channels' first or last follower came or went, so that the registry must be told. What it is told is
+// read from the hub at that time: the order of events doesn't matter.
+type following struct {
+	kick chan struct{}
+
+	mu    sync.Mutex
+	dirty map[chat.ConversationID]struct{}
+}
+
+func (f *following) note(chs ...chat.ConversationID) {
+	if len(chs) == 0 {
+		return
+	}
+	f.mu.Lock()
+	if f.dirty == nil {
+		f.dirty = make(map[chat.ConversationID]struct{})
+	}
+	for _, ch := range chs {
+		f.dirty[ch] = struct{}{}
+	}
+	f.mu.Unlock()
+	select {
+	case f.kick <- struct{}{}:
+	default:
+	}
+}
+
+// runFollowing tells the registry which channels have followers here, until ctx ends.
+func (g *Gateway) runFollowing(ctx context.Context) {
+	f := &g.following
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.kick:
+		}
+		f.mu.Lock()
+		dirty := f.dirty
+		f.dirty = nil
+		f.mu.Unlock()
+		var failed []chat.ConversationID
+		for ch := range dirty {
+			call, cancel := context.WithTimeout(ctx, commandTimeout)
+			err := g.o.Sessions.Follow(call, g.o.Self, ch, g.hub.followed(ch))
+			cancel()
+			if err != nil {
+				failed = append(failed, ch)
+			}
+		}
+		if len(failed) == 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryFollow):
+			f.note(failed...)
+		}
+	}
+}
+
+// Changed carries out what an entry of the change log means for open connections. It doesn't block. The bus usually told
+// of it before.
+func (g *Gateway) Changed(e *store.ChangeEntry) {
+	switch e.Kind {
+	case store.LogSession:
+		g.hub.of(e.User, func(c *conn) {
+			if e.Session == ([32]byte{}) || c.session == e.Session {
+				c.close(protocol.CloseRevoked)
+			}
+		})
+	case store.LogDevice:
+		if e.Removed {
+			g.hub.of(e.User, func(c *conn) {
+				if c.device == e.Device {
+					c.close(protocol.CloseRevoked)
+				}
+			})
+		}
+	case store.LogMembers:
+		if g.hub.followed(e.Conversation) {
+			select {
+			case g.recheck <- e.Conversation:
+			default:
+				g.o.Log.Warn("too many channels changed at once, followers of one are not looked at", "channel", e.Conversation.String())
+			}
+		}
+	}
+}
+
+// runRechecks lets those leave a channel that changed who are no members of it any more, until ctx ends.
+func (g *Gateway) runRechecks(ctx context.Context) {
+	for {
+		var ch chat.ConversationID
+		select {
+		case <-ctx.Done():
+			return
+		case ch = <-g.recheck:
+		}
+		var all []*conn
+		g.hub.ofChannel(ch, func(c *conn) { all = append(all, c) })
+		for _, c := range all {
+			call, cancel := context.WithTimeout(ctx, commandTimeout)
+			me, err := g.o.Store.Members.Member(call, ch, c.user)
+			cancel()
+			if errors.Is(err, store.ErrNotFound) || err == nil && !me.Active() {
+				g.following.note(g.hub.unfollow(ch, c)...)
+				c.dev.Unfollow(ch)
+			}
+		}
+	}
+}
+
+// register enters a connection into the registry. Another gateway that held an older connection of the device is asked to
+// close it.
+func (g *Gateway) register(ctx context.Context, c *conn) {
+	old, err := g.o.Sessions.Register(ctx, c.entry())
+	if err != nil {
+		g.o.Log.Debug("enter a session into the registry", "error", err)
+		return
+	}
+	if old != nil && old.Gateway != g.o.Self && g.o.Tell != nil {
+		g.o.Tell(old.Gateway, &chat.Push{
+			Kind: chat.PushControl, Recipients: []chat.UserID{c.user}, OnlyDevice: c.device,
+			Control: &chat.Control{Kind: chat.ControlReplaced, Seq: c.seq},
+		})
+	}
+}
+
+// Sessions calls yield for each connection here, until it returns false.
+func (g *Gateway) Sessions(yield func(session.Entry) bool) {
+	on := true
+	g.hub.each(func(c *conn) { on = on && yield(c.entry()) })
+}
+
+// Channels returns the channels that are followed here.
+func (g *Gateway) Channels() []chat.ConversationID { return g.hub.allFollowed() }
+
+// nextSeq numbers connections so that a device's later one has the larger number, on whichever gateway: by the wall clock,
+// whose difference between gateways is bounded.
+func (g *Gateway) nextSeq() int64 {
+	for {
+		last := g.seq.Load()
+		next := max(last+1, g.o.Now().UnixMicro())
+		if g.seq.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// joinLater has a membership change of a channel carried out that was found in a log: its live push was lost.
+func (g *Gateway) joinLater(p *chat.Push) {
+	select {
+	case g.joins <- p:
+	default: // the next connection of the user follows what it must
+	}
+}
+
+func (g *Gateway) runJoins(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-g.joins:
+			g.channelMembership(p)
+		}
+	}
+}
