@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -33,9 +32,6 @@ const (
 	crashRate    = 2400
 	groupShare   = 40
 	crashDevices = 20 // people with a second device
-	replyShare   = 10 // one in so many messages answers the newest one received
-	readShare    = 20 // one in so many comes with a read of it
-	editShare    = 50 // one in so many comes with an edit or a deletion of an own one
 	killTwice    = 3  // in one of so many rounds the server is killed again while everybody comes back
 )
 
@@ -154,8 +150,12 @@ func crashRound(ctx context.Context, o CrashOptions, n int) (CrashRound, error) 
 		return res, fmt.Errorf("working folder: %w", err)
 	}
 	r := &rig{dir: dir, o: BenchOptions{Bin: o.Bin, Args: o.Args}}
-	c := &crowd{r: r, o: o, rng: rand.New(rand.NewPCG(res.Seed, 9)), picked: make(map[reception]bool), res: &res}
-	err = c.run(ctx)
+	var c *crowd
+	if err = r.start(ctx); err == nil {
+		c = newCrowd(r, crashShape(), res.Seed, check.Options{Exact: true, AllListed: true, ClockSlack: 2 * time.Millisecond})
+		c.drop = o.Drop
+		err = (&crashRun{c, &res}).run(ctx)
+	}
 	err = errors.Join(err, r.close())
 	if res.Error = ""; err != nil {
 		res.OK = false

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -11,27 +12,58 @@ import (
 	"github.com/murre-chat/murre/pkg/protocol"
 )
 
-// crowd is the people of one kill -9 round: each writes on, keeps what isn't acked, and after the crash sends that again
-// under the same clientMessageId. Its fields belong to the loop while it runs.
+// shape is who is in a crowd and what they do.
+type shape struct {
+	people     int     // 2i and 2i+1 write to each other
+	online     int     // the first so many are connected and write; the others come only at the end
+	devices    int     // the first so many have a second device
+	groups     [][]int // members of each group
+	rate       int     // messages a second, over all
+	groupShare int     // one in so many messages goes to a group of its writer
+	family     string  // of the people's names: a crowd of another family is other people
+}
+
+// Shares of what else people do.
+const (
+	replyShare = 10 // one in so many messages answers the newest one received
+	readShare  = 20 // one in so many comes with a read of it
+	editShare  = 50 // one in so many comes with an edit or a deletion of an own one
+)
+
+// How people behave who lost their server, as pkg/client does.
+const (
+	backoffMin  = 250 * time.Millisecond
+	backoffMax  = 30 * time.Second
+	steady      = 10 * time.Second // a connection that stood so long begins the backoff anew
+	dialTimeout = 10 * time.Second
+	ackTimeout  = 10 * time.Second
+	maxUnacked  = 200 // who has so many unanswered messages writes no more, as with a full outbox
+	rescanEvery = 50 * time.Millisecond
+)
+
+// crowd is people who write to each other, keep what isn't acked, send that again under the same clientMessageId, come
+// back when they lose the server, and record all they do and see. Its fields belong to the loop while it runs.
 type crowd struct {
-	r   *rig
-	o   CrashOptions
-	rng *rand.Rand
-	// picked says of each reception whether it is dropped; used with CrashOptions.Drop only.
-	picked map[reception]bool
-	res    *CrashRound
+	r     *rig
+	shape shape
+	drop  int // one in so many received messages is dropped before it is recorded; 0: none
+	rng   *rand.Rand
+	// picked says of each reception whether it is dropped; used with drop only.
+	picked  map[reception]bool
+	dropped int
 
 	check  *check.Checker
 	log    []check.Event
 	ps     []*person
 	convs  []chat.ConversationID // of the pairs of those online
-	group  chat.ConversationID
+	groups []chat.ConversationID
 	seats  []*seat
 	byConn map[*wire.Client]*seat
 	seq    uint32
 
 	writing, alive  bool // messages are made; the server (as far as we know) lives
 	due             int64
+	rescan          int64 // when unanswered messages are looked through next
 	turn            int
 	onWire          int64
 	changes         int   // edits and deletions asked for
@@ -39,22 +71,41 @@ type crowd struct {
 	acked           int64
 	frame           protocol.ClientFrame
 	refusal         error
-	afterQuiescence map[*seat]int // pending offered to a device after everything was acked
+	codes           map[string]int // error frames and close codes, counted
+	afterQuiescence map[*seat]int  // pending offered to a device after everything was acked
+	drained         int            // devices told to come back later
+
+	// What devices are still owed: receptions of acked messages, by other devices than the writer's.
+	owed     int
+	devices  map[chat.ConversationID]int
+	received map[reception]struct{}
+	dueAt    []int64  // when the text of a number was due, Unix ns
+	samples  []sample // how long each reception took
+}
+
+// sample is one first reception of a message by a device: when it was due and how long it took from there.
+type sample struct {
+	due  int64 // Unix ns
+	took time.Duration
 }
 
 // seat is one device of one person.
 type seat struct {
-	p       *person
-	n       int // index of the person
-	c       *wire.Client
-	primary bool
-	online  bool // should be connected
-	retry   bool // connect again on the next turn
-	synced  bool
-	unacked []*outgoing // in order of sending
-	byKey   map[chat.ClientMessageID]*outgoing
-	last    map[chat.ConversationID]chat.MessageID // newest message received
-	mine    []own                                  // acked messages that may be edited and deleted
+	p        *person
+	n        int // index of the person
+	c        *wire.Client
+	groups   []chat.ConversationID
+	online   bool  // should be connected
+	retryAt  int64 // connect at that time, Unix ns; 0: no need
+	dialed   int64 // when the last attempt began
+	up       int64 // when it was welcomed; 0: it isn't
+	attempts int   // in vain, since the last steady connection
+	synced   bool
+	node     int         // of the gateway it speaks to, once known by the ids it makes; see nodeOf
+	unacked  []*outgoing // in order of sending
+	byKey    map[chat.ClientMessageID]*outgoing
+	last     map[chat.ConversationID]chat.MessageID // newest message received
+	mine     []own                                  // acked messages that may be edited and deleted
 }
 
 // own is a stored message of one's own.
@@ -68,18 +119,117 @@ const maxOwn = 20
 
 // outgoing is a message that its sender hasn't seen acked.
 type outgoing struct {
-	conv    chat.ConversationID
-	key     chat.ClientMessageID
-	content string
-	replyTo chat.MessageID
-	done    bool
-	again   bool // was on the wire before
+	conv     chat.ConversationID
+	key      chat.ClientMessageID
+	content  string
+	replyTo  chat.MessageID
+	done     bool
+	again    bool  // was on the wire before
+	retryAt  int64 // send again at that time unless it is answered, Unix ns; 0: it isn't on this connection's wire
+	attempts int
+}
+
+// reception is one message on one device.
+type reception struct {
+	device  chat.DeviceID
+	message chat.MessageID
+}
+
+func newCrowd(r *rig, s shape, seed uint64, o check.Options) *crowd {
+	c := &crowd{
+		r: r, shape: s, rng: rand.New(rand.NewPCG(seed, 9)), picked: map[reception]bool{}, check: check.New(o),
+		byConn: map[*wire.Client]*seat{}, codes: map[string]int{}, devices: map[chat.ConversationID]int{}, received: map[reception]struct{}{},
+	}
+	c.frame.Type = protocol.TypeMessage
+	return c
 }
 
 func (c *crowd) add(e check.Event) {
 	e.At = time.Now().UnixMicro()
 	c.log = append(c.log, e)
 	c.check.Add(e)
+}
+
+// populate makes people, conversations and connections. In the end those who should be are connected and synced.
+func (c *crowd) populate(ctx context.Context) error {
+	s, n := c.r.s, c.shape
+	c.ps = people(s, n.family, n.people)
+	if err := meet(ctx, s, c.ps); err != nil {
+		return err
+	}
+	var err error
+	if c.convs, err = directs(ctx, c.ps[:n.online]); err != nil {
+		return err
+	}
+	memberOf := make([][]chat.ConversationID, n.people)
+	for _, members := range n.groups {
+		ps := make([]*person, len(members))
+		for i, m := range members {
+			ps[i] = c.ps[m]
+		}
+		conv, err := group(ctx, ps)
+		if err != nil {
+			return err
+		}
+		c.groups = append(c.groups, conv)
+		for _, m := range members {
+			memberOf[m] = append(memberOf[m], conv)
+		}
+	}
+	for i, p := range c.ps {
+		devices := 1
+		if i < n.devices {
+			devices = 2
+		}
+		for d := range devices {
+			st := &seat{p: p, n: i, groups: memberOf[i], online: i < n.online, byKey: map[chat.ClientMessageID]*outgoing{}, last: map[chat.ConversationID]chat.MessageID{}}
+			st.c = p.socket(c.r.l, s, d, c, len(c.seats))
+			c.seats = append(c.seats, st)
+			c.byConn[st.c] = st
+			c.add(check.Event{Kind: check.DeviceAdded, User: p.id, Device: st.c.Device})
+		}
+		for _, conv := range memberOf[i] {
+			c.devices[conv] += devices
+			c.add(check.Event{Kind: check.Joined, User: p.id, Conversation: conv})
+		}
+		if i < n.online {
+			c.devices[c.convs[i/2]] += devices
+			c.add(check.Event{Kind: check.Joined, User: p.id, Conversation: c.convs[i/2]})
+		}
+	}
+	// Everybody connects once, so that every device is known; then those who are away leave.
+	if err := c.r.on(ctx, func() {
+		c.alive = true
+		for _, st := range c.seats {
+			st.retryAt = 1
+		}
+		c.r.l.Schedule(c.tick)
+	}); err != nil {
+		return err
+	}
+	if err := c.until(ctx, 60*time.Second, "everybody connected and synced", func() bool { return c.missing() == 0 }); err != nil {
+		return err
+	}
+	return c.r.on(ctx, func() {
+		for _, st := range c.seats {
+			if !st.online {
+				st.leave()
+			}
+		}
+	})
+}
+
+// leave says goodbye.
+func (st *seat) leave() {
+	st.c.Close()
+	st.down()
+}
+
+func (st *seat) down() {
+	st.synced, st.up, st.node = false, 0, 0
+	for _, o := range st.unacked {
+		o.retryAt = 0
+	}
 }
 
 // missing counts devices that should be connected and synced and aren't.
@@ -93,45 +243,98 @@ func (c *crowd) missing() int {
 	return n
 }
 
-// tick connects who should be, and writes what is due.
+// open counts messages whose fate their senders don't know.
+func (c *crowd) open() int {
+	n := 0
+	for _, st := range c.seats {
+		n += len(st.byKey)
+	}
+	return n
+}
+
+// write starts the load.
+func (c *crowd) write(ctx context.Context) error {
+	return c.r.on(ctx, func() {
+		c.alive, c.writing, c.due = true, true, time.Now().UnixNano()
+		c.r.l.Schedule(c.tick)
+	})
+}
+
+// stopWriting ends the load; what is unanswered is still sent again.
+func (c *crowd) stopWriting(ctx context.Context) error {
+	return c.r.on(ctx, func() { c.writing = false })
+}
+
+// tick connects who should be, sends again what is overdue, and writes what is due.
 func (c *crowd) tick(int64) time.Duration {
 	now := time.Now().UnixNano()
-	if c.alive {
+	if c.alive && now >= c.rescan {
+		c.rescan = now + rescanEvery.Nanoseconds()
 		for _, st := range c.seats {
-			if st.retry {
-				st.retry, st.synced = false, false
-				if err := st.c.Connect(); err != nil {
-					c.refusal, st.retry = err, true
-				}
-			}
+			c.tend(st, now)
 		}
 	}
 	if !c.writing {
 		return 5 * time.Millisecond
 	}
-	interval := int64(time.Second) / crashRate
+	interval := int64(time.Second) / int64(c.shape.rate)
 	for ; c.due <= now; c.due += interval {
-		c.write()
+		c.writeOne(c.due)
 	}
-	return time.Duration(c.due - now)
+	return min(time.Duration(c.due-now), rescanEvery)
 }
 
-// write makes the next message. Who has no connection writes all the same: it is sent once there is one.
-func (c *crowd) write() {
-	c.turn++
-	st := c.seats[c.turn%(crashOnline+crashDevices)]
-	if c.rng.IntN(editShare) == 0 && len(st.mine) > 0 && st.c.Connected() {
-		c.change(st)
+// tend looks after one device's connection and outbox.
+func (c *crowd) tend(st *seat, now int64) {
+	switch {
+	case st.retryAt != 0 && now >= st.retryAt:
+		st.leave() // nothing, unless the server asked it to come back elsewhere
+		st.retryAt, st.dialed = 0, now
+		if err := st.c.Connect(); err != nil {
+			c.refusal = err
+			c.comeBack(st, now)
+		}
+		return
+	case st.up == 0 && st.dialed != 0 && now-st.dialed > dialTimeout.Nanoseconds():
+		st.c.Cut() // a balancer took the connection and nobody behind it answers
+		c.codes["dial timeout"]++
+		c.comeBack(st, now)
+		return
 	}
-	if len(st.unacked) > 200 {
-		return // bounded, as a client's outbox is
+	if st.up == 0 {
+		return
+	}
+	for _, o := range st.unacked {
+		if !o.done && o.retryAt != 0 && now >= o.retryAt {
+			c.put(st, o)
+		}
+	}
+}
+
+// comeBack plans the next attempt: full jitter, twice as long each time.
+func (c *crowd) comeBack(st *seat, now int64) {
+	st.dialed = 0
+	limit := min(backoffMin<<min(st.attempts, 10), backoffMax)
+	st.attempts++
+	st.retryAt = now + c.rng.Int64N(int64(limit)) + 1
+}
+
+// writeOne makes the next message. Who has no connection writes all the same: it is sent once there is one.
+func (c *crowd) writeOne(due int64) {
+	c.turn++
+	st := c.seats[c.turn%(c.shape.online+c.shape.devices)]
+	if c.rng.IntN(editShare) == 0 && len(st.mine) > 0 && st.c.Connected() {
+		c.change(st, due)
+	}
+	if len(st.unacked) > maxUnacked {
+		return
 	}
 	conv := c.convs[st.n/2]
-	if c.rng.IntN(groupShare) == 0 {
-		conv = c.group
+	if len(st.groups) > 0 && c.rng.IntN(c.shape.groupShare) == 0 {
+		conv = st.groups[c.rng.IntN(len(st.groups))]
 	}
-	c.seq++
-	o := &outgoing{conv: conv, key: clientID(time.Now().UnixNano(), uint32(st.c.Data), c.seq), content: text(int64(c.seq))}
+	o := &outgoing{conv: conv, content: c.text(due)}
+	o.key = clientID(time.Now().UnixNano(), uint32(st.c.Data), c.seq)
 	if c.rng.IntN(replyShare) == 0 {
 		o.replyTo = st.last[conv]
 	}
@@ -141,14 +344,24 @@ func (c *crowd) write() {
 	}
 	st.unacked = append(st.unacked, o)
 	st.byKey[o.key] = o
-	if st.c.Connected() && st.synced {
+	if st.up != 0 {
 		c.put(st, o)
 	}
 }
 
+// text makes the next text, which carries its number.
+func (c *crowd) text(due int64) string {
+	c.seq++
+	for int(c.seq) >= len(c.dueAt) {
+		c.dueAt = append(c.dueAt, 0)
+	}
+	c.dueAt[c.seq] = due
+	return text(int64(c.seq))
+}
+
 // change edits or deletes one of a device's own messages. Whether it was done is known when the event comes; after a
 // crash it may stay unknown.
-func (c *crowd) change(st *seat) {
+func (c *crowd) change(st *seat, due int64) {
 	i := c.rng.IntN(len(st.mine))
 	m := st.mine[i]
 	e := check.Event{Retry: true, User: st.p.id, Device: st.c.Device, Conversation: m.conv, Message: m.id}
@@ -158,8 +371,7 @@ func (c *crowd) change(st *seat) {
 		f.Type, f.Delete = protocol.TypeDelete, protocol.DeleteFrame{Conversation: m.conv, Message: m.id}
 		e.Kind = check.Removed
 	} else {
-		c.seq++
-		content := text(int64(c.seq))
+		content := c.text(due)
 		f.Type, f.Edit = protocol.TypeEdit, protocol.EditFrame{Conversation: m.conv, Message: m.id, Content: content}
 		e.Kind, e.Digest = check.Edited, check.Digest(content)
 	}
@@ -168,157 +380,20 @@ func (c *crowd) change(st *seat) {
 	st.c.Send(&f)
 }
 
-// Event implements wire.Handler. An edit or deletion counts as answered once its event has come to anybody: it is stored.
-func (c *crowd) Event(cl *wire.Client, f *protocol.EventFrame) {
-	st := c.byConn[cl]
-	c.got++
-	e := check.Event{User: st.p.id, Device: cl.Device}
-	switch f.Type {
-	case protocol.TypeMessageEdited:
-		e.Kind, e.Conversation, e.Message, e.Digest = check.Edited, f.Edited.Conversation, f.Edited.Message, check.Digest(f.Edited.Content)
-	case protocol.TypeMessageDeleted:
-		e.Kind, e.Conversation, e.Message = check.Removed, f.Deleted.Conversation, f.Deleted.Message
-	default:
-		return
-	}
-	c.add(e)
-}
-
 // put sends one message, the first time or again.
 func (c *crowd) put(st *seat, o *outgoing) {
 	c.frame.Message = protocol.SendFrame{
 		Conversation: o.conv, ClientMessage: o.key, Content: o.content, ContentType: chat.Text, Resend: o.again, ReplyTo: o.replyTo,
 	}
-	o.again = true
-	c.add(check.Event{Kind: check.Sent, User: st.p.id, Device: st.c.Device, Conversation: o.conv, Client: o.key, Digest: check.Digest(o.content), ReplyTo: o.replyTo})
+	o.again, o.retryAt = true, time.Now().Add(ackTimeout).UnixNano()
+	c.add(check.Event{Kind: check.Sent, Node: st.node, User: st.p.id, Device: st.c.Device, Conversation: o.conv, Client: o.key, Digest: check.Digest(o.content), ReplyTo: o.replyTo})
 	if c.alive {
 		c.onWire++
 	}
 	st.c.Send(&c.frame)
 }
 
-// Welcome implements wire.Handler.
-func (c *crowd) Welcome(cl *wire.Client, w *protocol.WelcomePayload) {
-	st := c.byConn[cl]
-	c.add(check.Event{Kind: check.Connected, User: st.p.id, Device: cl.Device, Cursor: w.Cursor})
-	if w.User != st.p.id {
-		c.refusal = fmt.Errorf("welcomed as user %s, not %s", w.User, st.p.id)
-	}
-}
-
-// Synced implements wire.Handler. The first one after connecting starts the outbox.
-func (c *crowd) Synced(cl *wire.Client, s *protocol.SyncedPayload) {
-	st := c.byConn[cl]
-	c.add(check.Event{Kind: check.Synced, User: st.p.id, Device: cl.Device, UpTo: int64(s.UpTo)})
-	if st.synced {
-		return
-	}
-	st.synced = true
-	for _, o := range st.unacked {
-		c.put(st, o)
-	}
-}
-
-// Message implements wire.Handler.
-func (c *crowd) Message(cl *wire.Client, m *protocol.Message, batch bool) {
-	st := c.byConn[cl]
-	c.got++
-	if c.afterQuiescence != nil && batch {
-		c.afterQuiescence[st]++
-	}
-	if c.o.Drop > 0 && c.dropped(reception{cl.Device, m.ID}) {
-		c.res.Dropped++
-		return
-	}
-	st.last[m.Conversation] = max(st.last[m.Conversation], m.ID)
-	via := check.Push
-	if batch {
-		via = check.Batch
-	}
-	c.add(check.Event{
-		Kind: check.Received, Via: via, User: st.p.id, Device: cl.Device, Conversation: m.Conversation, Message: m.ID, Sender: m.Sender,
-		Client: m.ClientMessageID, Event: m.Event, Digest: check.Digest(m.Content), ReplyTo: m.ReplyTo, Deleted: m.Deleted,
-	})
-}
-
-// reception is one message on one device.
-type reception struct {
-	device  chat.DeviceID
-	message chat.MessageID
-}
-
-// dropped picks one reception in so many, every copy of it: a message that comes twice would hide the loss of one.
-func (c *crowd) dropped(r reception) bool {
-	gone, seen := c.picked[r]
-	if !seen {
-		gone = len(c.picked)%c.o.Drop == c.o.Drop/2
-		c.picked[r] = gone
-	}
-	return gone
-}
-
-// Sent implements wire.Handler.
-func (c *crowd) Sent(cl *wire.Client, m *protocol.Message) bool {
-	st := c.byConn[cl]
-	o := st.byKey[m.ClientMessageID]
-	if m.ClientMessageID[10] != byte(cl.Data>>8) || m.ClientMessageID[11] != byte(cl.Data) {
-		return false // the user's other device wrote it
-	}
-	c.add(check.Event{Kind: check.Acked, User: st.p.id, Device: cl.Device, Conversation: m.Conversation, Client: m.ClientMessageID, Message: m.ID})
-	if o == nil {
-		return true // acked before
-	}
-	c.acked++
-	delete(st.byKey, m.ClientMessageID)
-	o.done = true
-	if len(st.mine) < maxOwn {
-		st.mine = append(st.mine, own{m.Conversation, m.ID})
-	}
-	for len(st.unacked) > 0 && st.unacked[0].done {
-		st.unacked = st.unacked[1:]
-	}
-	return true
-}
-
-// Status implements wire.Handler.
-func (c *crowd) Status(cl *wire.Client, s *protocol.StatusPayload) {
-	st := c.byConn[cl]
-	status := chat.Delivered
-	if s.Status == "read" {
-		status = chat.Read
-	}
-	ids := s.Messages
-	if len(ids) == 0 {
-		ids = []chat.MessageID{s.Message}
-	}
-	for _, m := range ids {
-		c.add(check.Event{Kind: check.StatusSeen, User: st.p.id, Device: cl.Device, Conversation: s.Conversation, Sender: s.User, Message: m, Status: status})
-	}
-}
-
-// Error implements wire.Handler.
-func (c *crowd) Error(cl *wire.Client, e *protocol.ErrorPayload) {
-	st := c.byConn[cl]
-	o := st.byKey[e.ClientMessage]
-	if o == nil {
-		c.refusal = fmt.Errorf("error frame: %s %s %s", e.Code, e.Field, e.Message)
-		return
-	}
-	retry := e.Code == chat.CodeUnavailable.String() || e.Code == chat.CodeInternal.String()
-	c.add(check.Event{Kind: check.Failed, Retry: retry, User: st.p.id, Device: cl.Device, Conversation: o.conv, Client: o.key})
-	if !retry {
-		c.refusal = fmt.Errorf("a message was refused: %s %s %s", e.Code, e.Field, e.Message)
-		return
-	}
-	c.put(st, o)
-}
-
-// Closed implements wire.Handler.
-func (c *crowd) Closed(cl *wire.Client, err error) {
-	st := c.byConn[cl]
-	st.synced = false
-	st.retry = true
-	if c.alive {
-		c.refusal = err
-	}
+// state says what is missing, for error messages.
+func (c *crowd) state() string {
+	return fmt.Sprintf("%d devices not synced, %d messages not acked, %d receptions owed, last refusal: %v; refusals %v", c.missing(), c.open(), c.owed, c.refusal, c.codes)
 }

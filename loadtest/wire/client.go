@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -33,6 +34,12 @@ type Handler interface {
 	Error(c *Client, e *protocol.ErrorPayload)
 	// Closed: the connection ended, or never stood. The client may Connect again.
 	Closed(c *Client, reason error)
+}
+
+// Drainer is a Handler that wants to know when the server asks its clients to come back later, because it is about to end.
+type Drainer interface {
+	// Reconnect: the server drains; the client should come back after so long.
+	Reconnect(c *Client, after time.Duration)
 }
 
 // Target is where a server listens.
@@ -191,6 +198,10 @@ func (c *Client) frame(data []byte) {
 		c.Handler.Error(c, &f.Error)
 	case protocol.TypeConversation, protocol.TypeMessageEdited, protocol.TypeMessageDeleted, protocol.TypeReaction:
 		c.ackEvent(f)
+	case protocol.TypeReconnect:
+		if d, ok := c.Handler.(Drainer); ok {
+			d.Reconnect(c, time.Duration(f.Reconnect.AfterMs)*time.Millisecond)
+		}
 	}
 }
 
