@@ -59,6 +59,7 @@ var layers = []layer{
 	{"pkg/config", []string{"pkg/chat", "pkg/admit"}, "options are plain values; app turns them into parts"},
 	{"pkg/observe", []string{"pkg/chat"}, "metrics know names and numbers; app connects them to what they measure"},
 	{"pkg/operate", join(ports, "pkg/chat"), "operators work on the ports; pkg/app picks the engines"},
+	{"deploy", nil, "what starts servers knows their addresses and arguments only; tests and the harness import it, the program never does"},
 	{"pkg/archtest", nil, "the rules judge everything and use nothing"},
 }
 

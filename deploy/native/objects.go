@@ -1,0 +1,63 @@
+package native
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// S3 is an object server.
+type S3 int
+
+// Object servers.
+const (
+	NoS3 S3 = iota
+	MinIO
+	Versity
+)
+
+// The key of the object server of every native cluster. It opens nothing outside of this machine.
+const (
+	S3AccessKey = "murre"
+	S3SecretKey = "murre-secret"
+	S3Port      = 9000
+)
+
+// objectServer is MinIO or versitygw over a folder.
+func objectServer(ctx context.Context, dir, name, ip string, kind S3) (*process, error) {
+	home := filepath.Join(dir, "data", name)
+	if err := os.MkdirAll(filepath.Join(home, "iam"), 0o755); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	store := filepath.Join(home, "store")
+	if err := os.MkdirAll(store, 0o755); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	addr := fmt.Sprintf("%s:%d", ip, S3Port)
+	p := &process{name: name, dir: dir, cwd: home, wait: 30 * time.Second}
+	switch kind {
+	case MinIO:
+		bin, err := program(ctx, "github.com/minio/minio", MinIOVersion)
+		if err != nil {
+			return nil, err
+		}
+		p.argv = []string{bin, "server", "--address", addr, "--quiet", store}
+		p.env = []string{"MINIO_ROOT_USER=" + S3AccessKey, "MINIO_ROOT_PASSWORD=" + S3SecretKey, "MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1"}
+		p.ready = httpProbe("http://" + addr + "/minio/health/ready")
+	case Versity:
+		bin, err := program(ctx, "github.com/versity/versitygw/cmd/versitygw", VersityVersion)
+		if err != nil {
+			return nil, err
+		}
+		p.argv = []string{bin, "--port", addr, "--access", S3AccessKey, "--secret", S3SecretKey, "--health", "/health", "--quiet", "posix", store}
+		p.ready = func(ctx context.Context) error {
+			return httpStatus(ctx, "http://"+addr+"/health", http.StatusOK)
+		}
+	default:
+		return nil, fmt.Errorf("%s: no such object server: %d", name, kind)
+	}
+	return p, nil
+}
