@@ -6,3 +6,8 @@ import "embed"
 //
 //go:embed migrations/*.cql
 var Migrations embed.FS
+
+// Queries are annotated examples for operators; the servers run none of them.
+//
+//go:embed queries/*.cql
+var Queries embed.FS
