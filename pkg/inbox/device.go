@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
 )
@@ -44,6 +45,7 @@ type Device struct {
 	withdrawn uint32
 	saved     uint32 // when cursors were last stored (seconds of Log.mono)
 	verified  int64  // when the log was last read (Log.mono)
+	calm      int64  // no verify read before, unless everything is read again (Log.mono)
 	progress  int64  // when a push went out after none, or was acked (Log.mono)
 	main      stream
 	channels  []*stream
@@ -195,6 +197,10 @@ func (d *Device) Offer(p *chat.Push) bool {
 		return false
 	}
 	first := d.quietLocked()
+	if lag := d.log.lag; first && lag > 0 {
+		// A read now would stop at the horizon, before this event: wait until it may pass.
+		d.calm = d.log.mono() + (lag + time.Second).Milliseconds()
+	}
 	w := s.busy()
 	if len(w.flight) >= MaxInflight || len(w.acked) >= maxAcked {
 		d.state, d.missed = behind, true
@@ -244,7 +250,7 @@ func (d *Device) noteJoin(s *stream, e chat.Event) {
 		}
 	}
 	// How long to wait is told by the wall clock, but never longer than a join that was made now would.
-	settled := joinWindow + joinSlack
+	settled := joinWindow + max(joinSlack, d.log.lag)
 	wait := max(0, min(e.ID.Time().Add(settled).Sub(d.log.o.Now()), settled))
 	w.joins = append(w.joins, join{event: e.ID, conv: e.Conversation, due: d.log.mono() + wait.Milliseconds()})
 }
@@ -258,6 +264,7 @@ func (d *Device) Behind(p *chat.Push) {
 		}
 		// What was read up to must not claim the refused event, nor what a read under way returns.
 		s.readTo = min(s.readTo, f.event-1)
+		d.startOverLocked()
 		d.withdrawn++
 	}
 	if d.state == live || d.state == catching {

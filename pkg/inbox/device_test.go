@@ -157,7 +157,7 @@ func TestRefusedPushIsNotPassedByAReadUnderWay(t *testing.T) {
 	if !p.dev.Offer(x) {
 		t.Fatal("refused")
 	}
-	pg, err := p.dev.read(r.ctx, &p.dev.main, verifyPage) // sees x in flight
+	pg, err := p.dev.read(r.ctx, &p.dev.main, 0, verifyPage) // sees x in flight
 	if err != nil {
 		t.Fatal(err)
 	}

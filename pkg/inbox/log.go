@@ -93,7 +93,8 @@ type Log struct {
 	wake chan struct{}
 	wg   sync.WaitGroup
 	born time.Time
-	all  atomic.Int64 // when ReadAll was last called: what was read before doesn't count (mono)
+	lag  time.Duration // of the store's horizon
+	all  atomic.Int64  // when ReadAll was last called: what was read before doesn't count (mono)
 
 	mu      sync.Mutex
 	ctx     context.Context // ends with Run; nil before
@@ -129,7 +130,11 @@ func New(o Options) *Log {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Log{o: o, wake: make(chan struct{}, 1), born: time.Now()}
+	l := &Log{o: o, wake: make(chan struct{}, 1), born: time.Now()}
+	if o.Store.Inbox != nil {
+		l.lag = o.Store.Inbox.Lag()
+	}
+	return l
 }
 
 // mono is milliseconds since the Log was made, from 1 on: it never steps as the wall clock may.

@@ -154,7 +154,7 @@ func (w *world) rest(t fataler) {
 				t.Fatalf("device %d: %d of %d events came, %d acked; state %d", i, len(m.got), len(w.posted), len(m.acked), m.p.dev.state)
 			}
 			m.p.dev.mu.Lock()
-			m.p.dev.verified = 0
+			m.p.dev.verified, m.p.dev.calm = 0, 0
 			m.p.dev.mu.Unlock()
 		}
 		if err := m.p.dev.Close(w.ctx); err != nil {
@@ -188,9 +188,19 @@ func newWorld(t fataler, r *rig) *world {
 // TestNothingIsLostWhateverHappens does random things to two devices, one at a time: no cursor ever passes an unacked
 // event, no delivery is claimed that did not happen, and in the end everything was delivered.
 func TestNothingIsLostWhateverHappens(t *testing.T) {
+	t.Run("horizon is now", func(t *testing.T) { nothingIsLost(t, false) })
+	t.Run("horizon trails", func(t *testing.T) { nothingIsLost(t, true) })
+}
+
+func nothingIsLost(t *testing.T, trails bool) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r, stop := startRig(rt, false)
 		defer stop()
+		hold := &trailing{Inbox: r.log.o.Store.Inbox}
+		if trails {
+			r.log.o.Store.Inbox, r.log.lag = hold, hold.Lag()
+			r.notes.horizon = func() chat.MessageID { return chat.MessageID(hold.Horizon()) }
+		}
 		w := newWorld(rt, r)
 		device := func(t *rapid.T) *member { return w.devices[rapid.IntRange(0, 1).Draw(t, "device")] }
 		rt.Repeat(map[string]func(*rapid.T){
@@ -240,11 +250,16 @@ func TestNothingIsLostWhateverHappens(t *testing.T) {
 				}
 			},
 			"step": func(t *rapid.T) { device(t).p.dev.step(w.ctx) },
+			"horizon": func(t *rapid.T) {
+				if len(w.posted) > 0 {
+					hold.move(w.posted[rapid.IntRange(0, len(w.posted)-1).Draw(t, "horizon")].Event.ID)
+				}
+			},
 			"verify": func(t *rapid.T) {
 				m := device(t)
 				w.notes.setWall(func() time.Time { return time.Now().Add(time.Second) })
 				m.p.dev.mu.Lock()
-				m.p.dev.verified = 0
+				m.p.dev.verified, m.p.dev.calm = 0, 0
 				m.p.dev.mu.Unlock()
 				m.p.dev.step(w.ctx)
 				w.notes.setWall(nil)
@@ -257,8 +272,39 @@ func TestNothingIsLostWhateverHappens(t *testing.T) {
 			},
 		})
 		w.notes.setWall(func() time.Time { return time.Now().Add(time.Second) })
+		if len(w.posted) > 0 {
+			hold.move(w.posted[len(w.posted)-1].Event.ID)
+		}
 		w.rest(rt)
 	})
+}
+
+// trailing is a log whose horizon trails, as that of a distributed store does, to where it is moved.
+type trailing struct {
+	store.Inbox
+	mu sync.Mutex
+	at chat.EventID
+}
+
+func (h *trailing) Lag() time.Duration { return time.Millisecond }
+
+func (h *trailing) move(to chat.EventID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at = max(h.at, to)
+}
+
+func (h *trailing) Horizon() chat.EventID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at
+}
+
+func (h *trailing) Read(ctx context.Context, user chat.UserID, after chat.EventID, limit int) (store.LogPage, error) {
+	at := h.Horizon()
+	p, err := h.Inbox.Read(ctx, user, after, limit)
+	p.Horizon = at
+	return p, err
 }
 
 func (p *phone) has(e chat.EventID) bool {

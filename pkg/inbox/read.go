@@ -15,19 +15,23 @@ type page struct {
 	readTo chat.EventID
 	proof  chat.MessageID
 	more   bool
+	next   chat.EventID // the last event of the page, under the horizon or not
 	// withdrawn as it was when the read began.
 	withdrawn uint32
 }
 
-// read reads a stream from where it was last read to and returns at most limit events that the device hasn't.
-func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
+// read reads a stream and returns at most limit events that the device hasn't: from where it was last read to, or, where
+// the log's horizon trails and a page before reached beyond it, from behind that page.
+func (d *Device) read(ctx context.Context, s *stream, from chat.EventID, limit int) (page, error) {
 	p := page{proof: d.log.o.Conversations.MessageHorizon()}
 	d.mu.Lock()
-	from := s.readTo
+	ahead := from > s.readTo // what lies between is unread under the horizon: nothing is proved by this page
+	from = max(from, s.readTo)
+	readTo := s.readTo
 	skip := s.known()
 	p.withdrawn = d.withdrawn
 	d.mu.Unlock()
-	p.readTo = from
+	p.readTo, p.next = readTo, from
 	n := limit + min(skip, pageSlack)
 	log := d.user
 	var follower *chat.Member
@@ -66,8 +70,11 @@ func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	}
 	d.mu.Unlock()
 	last := horizon
-	if p.more && end > 0 {
-		last = min(horizon, events[end-1].ID)
+	if end > 0 {
+		p.next = events[end-1].ID
+		if p.more {
+			last = min(horizon, p.next)
+		}
 	}
 	items, stop, err := d.log.show(ctx, d.user, follower, want, horizon)
 	if err != nil {
@@ -76,11 +83,13 @@ func (d *Device) read(ctx context.Context, s *stream, limit int) (page, error) {
 	if stop != 0 { // an event whose message isn't visible yet
 		last, p.more = min(last, stop-1), false
 	}
-	if last < horizon {
+	if last < horizon || ahead {
 		p.proof = 0 // what lies between may belong to smaller message ids
 	}
 	p.items = items
-	p.readTo = max(from, last)
+	if !ahead {
+		p.readTo = max(from, last)
+	}
 	return p, nil
 }
 

@@ -84,6 +84,9 @@ func (d *Device) advance(ctx context.Context) error {
 	}
 	st, out := d.state, d.batch
 	due := !d.synced || d.log.mono()-d.verified >= d.log.o.VerifyInterval.Milliseconds() || d.reread()
+	if d.synced && d.calm > d.log.mono() {
+		due = d.reread() // what is out is beyond the horizon still
+	}
 	d.mu.Unlock()
 	switch {
 	case st == closed:
@@ -189,7 +192,10 @@ func (d *Device) catchUp(ctx context.Context) error {
 		all := d.streams()
 		for i, s := range all {
 			for {
-				p, err := d.read(ctx, s, chat.MaxBatch)
+				d.mu.Lock()
+				from := s.at()
+				d.mu.Unlock()
+				p, err := d.read(ctx, s, from, chat.MaxBatch)
 				if err != nil {
 					return err
 				}
@@ -199,6 +205,7 @@ func (d *Device) catchUp(ctx context.Context) error {
 				}
 				d.mu.Lock()
 				d.passTo(s, p)
+				s.reach(p)
 				d.mu.Unlock()
 				if !p.more {
 					break
@@ -206,15 +213,27 @@ func (d *Device) catchUp(ctx context.Context) error {
 			}
 		}
 		d.mu.Lock()
-		if !d.missed {
+		if d.missed {
+			d.startOverLocked()
+		} else {
 			if d.state == catching {
 				d.state = live
 			}
+			d.startOverLocked()
 			d.verified = began
 			d.mu.Unlock()
 			return nil
 		}
 		d.mu.Unlock()
+	}
+}
+
+// startOverLocked lets the next catch-up read from the horizon's side again. d.mu is held.
+func (d *Device) startOverLocked() {
+	for _, s := range append([]*stream{&d.main}, d.channels...) {
+		if s.w != nil {
+			s.w.ahead = 0
+		}
 	}
 }
 
@@ -247,7 +266,8 @@ func (p *page) cut() {
 		}
 		if size > maxBatchBytes && i > 0 {
 			p.items, p.more, p.proof = p.items[:i], true, 0
-			p.readTo = min(p.readTo, p.items[i-1].Event.ID)
+			p.next = p.items[i-1].Event.ID
+			p.readTo = min(p.readTo, p.next)
 			return
 		}
 	}
@@ -276,13 +296,16 @@ func (d *Device) sendBatch(s *stream, p page, last bool, began int64) {
 			d.noteJoin(s, p.items[i].Event)
 		}
 		d.passTo(s, p)
+		s.reach(p)
 		d.batch, d.progress = true, d.log.mono()
 		if last && !p.more && !d.missed {
 			d.state = live
 			d.verified = began
+			d.startOverLocked()
 		}
 	} else {
 		d.state, d.missed = behind, true
+		d.startOverLocked()
 	}
 	d.mu.Unlock()
 	if ok {

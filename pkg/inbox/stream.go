@@ -31,6 +31,8 @@ type traffic struct {
 	// What a verify read found missing, up to suspect, is overdue at suspectAt: its live push had its time.
 	suspect   chat.EventID
 	suspectAt int64
+	// ahead is how far a catch-up under way has read beyond the horizon, 0 when it hasn't.
+	ahead chat.EventID
 }
 
 type flight struct {
@@ -106,6 +108,21 @@ func (s *stream) unacked() int {
 
 func (s *stream) batchOut() bool {
 	return s.w != nil && slices.ContainsFunc(s.w.flight, func(f flight) bool { return f.batch })
+}
+
+// at is where a catch-up reads on.
+func (s *stream) at() chat.EventID {
+	if s.w == nil {
+		return s.readTo
+	}
+	return max(s.readTo, s.w.ahead)
+}
+
+// reach notes how far a page of a catch-up came, where that is beyond the horizon.
+func (s *stream) reach(p page) {
+	if p.next > s.readTo && p.more {
+		s.busy().ahead = p.next
+	}
 }
 
 // known returns how many events from readTo on a read has to skip, at most.

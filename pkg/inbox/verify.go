@@ -23,8 +23,9 @@ func (d *Device) verify(ctx context.Context) error {
 		if err := d.joinReads(ctx, s); err != nil {
 			return err
 		}
+		from := chat.EventID(0)
 		for n := 1; ; n++ {
-			p, err := d.read(ctx, s, verifyPage)
+			p, err := d.read(ctx, s, from, verifyPage)
 			if err != nil {
 				return err
 			}
@@ -32,6 +33,7 @@ func (d *Device) verify(ctx context.Context) error {
 			if stop := d.pushMissed(s, p); stop || !p.more {
 				break
 			}
+			from = p.next
 			if n == maxVerifyPages {
 				d.mu.Lock()
 				d.verified = 0 // not done: goes on at the next step, which comes soon
