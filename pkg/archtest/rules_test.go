@@ -34,6 +34,7 @@ var layers = []layer{
 
 	{"cql", nil, "the schema is text, embedded"},
 	{"pkg/store/cqlstore", join(ports, "pkg/chat", "pkg/breaker", "cql"), "the engine knows its port, the schema that it stands on, and the house's circuit breaker"},
+	{"pkg/media/s3media", join(ports, "pkg/chat", "pkg/breaker"), "an engine knows its port and the house's circuit breaker"},
 	{"pkg/breaker", nil, "a circuit breaker knows no peer"},
 	{"pkg/rediscluster", []string{"pkg/breaker"}, "the connection to Redis knows addresses and slots, not what is kept there"},
 	{"pkg/session/redissession", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
@@ -44,6 +45,7 @@ var layers = []layer{
 	{"pkg/transfer", join(ports, "pkg/chat"), "a move knows what rows are, never the engines it goes between"},
 
 	{"pkg/router", join(ports, "pkg/chat"), "routing groups recipients by gateway; it knows neither use cases nor sockets"},
+	{"pkg/lease", join(ports, "pkg/chat"), "a node slot is held through the store's port, whatever the engine"},
 	{"pkg/service", join(ports, "pkg/chat"), "use cases never see a socket, a frame or a driver: they work on any engine behind any gateway"},
 	{"pkg/auth", join(ports, "pkg/chat"), "sign-in stands beside the use cases, below gateway and REST"},
 	{"pkg/inbox", join(ports, "pkg/chat", "pkg/service"), "the pending log reads what the use cases wrote; it knows no socket"},
@@ -153,6 +155,7 @@ var confined = []struct {
 	{"github.com/gocql", []string{"pkg/store/cqlstore", "loadtest"}, "a driver appears only in its adapter"},
 	{"github.com/scylladb", []string{"pkg/store/cqlstore", "loadtest"}, "a driver appears only in its adapter"},
 	{"github.com/redis/go-redis", []string{"pkg/rediscluster", "pkg/session/redissession", "pkg/bus/redisbus", "pkg/admit/redisadmit", "pkg/presence/redispresence"}, "a driver appears only in its adapter"},
+	{"github.com/minio/minio-go", []string{"pkg/media/s3media", "pkg/doctor", "loadtest"}, "a driver appears only in its adapter; the doctor looks at servers as no adapter does"},
 	{"github.com/sony/gobreaker", []string{"pkg/breaker"}, "adapters share one breaker, with the house's thresholds"},
 	{"github.com/gobwas/ws", []string{"pkg/gateway", "pkg/client", "loadtest"}, "sockets belong to the gateway; the client and the harness are their other end"},
 	{"github.com/danielgtaylor/huma", []string{"pkg/httpapi"}, "REST is described in one place"},

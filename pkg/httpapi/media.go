@@ -209,9 +209,6 @@ func (a *API) examine(ctx context.Context, m chat.Media) (media.Picture, error) 
 	if err != nil {
 		return media.Picture{}, blobError("open upload", err)
 	}
-	if blob.ReadSeekCloser == nil {
-		return media.Picture{}, nil // it lies elsewhere and is never served by us
-	}
 	defer func() { _ = blob.Close() }()
 	head := make([]byte, media.SniffLen)
 	n, err := io.ReadFull(blob, head)
@@ -257,32 +254,43 @@ func (a *API) serveMedia(w http.ResponseWriter, r *http.Request, c who, v media.
 		a.fail(r, blobError("open media", err)).write(w)
 		return
 	}
-	if blob.Redirect != "" {
-		http.Redirect(w, r, blob.Redirect, http.StatusFound)
-		return
-	}
 	defer func() { _ = blob.Close() }()
 	h := w.Header()
-	// Asked for again each time, so that who may no longer see it doesn't; the body comes again only when it changed.
-	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-	etag := base64.RawURLEncoding.EncodeToString(m.SHA256[:16])
-	contentType, disposition := m.ContentType, "attachment"
+	contentType := m.ContentType
 	if v == media.Thumb {
-		etag += "-t"
 		if contentType, err = thumbType(blob); err != nil {
 			a.fail(r, blobError("read thumbnail", err)).write(w)
 			return
 		}
 	}
+	disposition := "attachment"
 	if media.Inline(contentType) {
 		disposition = "inline"
 	}
-	h.Set("ETag", `"`+etag+`"`)
-	h.Set("Content-Type", contentType)
 	if d := mime.FormatMediaType(disposition, map[string]string{"filename": m.Name}); d != "" {
 		disposition = d
 	}
+	// Only GET: the signature holds for one method.
+	if blob.Redirect != nil && r.Method == http.MethodGet {
+		to, err := blob.Redirect(contentType, disposition)
+		if err != nil {
+			a.fail(r, blobError("link to media", err)).write(w)
+			return
+		}
+		// Not kept: asked for again each time, so that who may no longer see it doesn't.
+		h.Set("Location", to)
+		w.WriteHeader(http.StatusFound)
+		return
+	}
+	// Asked for again each time, for the same reason; the body comes again only when it changed.
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	etag := base64.RawURLEncoding.EncodeToString(m.SHA256[:16])
+	if v == media.Thumb {
+		etag += "-t"
+	}
+	h.Set("ETag", `"`+etag+`"`)
+	h.Set("Content-Type", contentType)
 	h.Set("Content-Disposition", disposition)
 	http.ServeContent(&patientWriter{ResponseWriter: w, rc: http.NewResponseController(w)}, r, "", blob.ModTime, blob)
 }

@@ -50,14 +50,25 @@ type Target struct {
 	URL     string
 	Method  string
 	Headers map[string]string
+	// Parts, when there are any, are where the bytes may be sent in place of URL, each stretch by a request of its own,
+	// in any order and again when it failed.
+	Parts []Part
 }
 
-// Blob is an opened blob, closed by who opened it. With a Redirect there is no content here: it is fetched from there.
+// Part is one stretch of a blob and where a client sends exactly it, by Target's Method and with its Headers.
+type Part struct {
+	URL          string
+	Offset, Size int64 // bytes
+}
+
+// Blob is an opened blob, closed by who opened it.
 type Blob struct {
 	io.ReadSeekCloser
-	Size     int64
-	ModTime  time.Time
-	Redirect string
+	Size    int64
+	ModTime time.Time
+	// Redirect, unless nil, signs an address where clients had better fetch the content themselves, for a few minutes. It
+	// answers with these headers. It makes no request.
+	Redirect func(contentType, disposition string) (string, error)
 }
 
 // Blobs is the port to bytes. Names derive from ids alone; nothing that a client wrote gets into a path.
