@@ -8,8 +8,12 @@ import (
 	"github.com/murre-chat/murre/pkg/session"
 )
 
-// ErrNoReceiver: nobody is subscribed under that name; the gateway is gone.
-var ErrNoReceiver = errors.New("bus: no receiver")
+var (
+	// ErrNoReceiver: nobody is subscribed under that name; the gateway is gone.
+	ErrNoReceiver = errors.New("bus: no receiver")
+	// ErrUnavailable: the engine can't be reached, or too much waits already. Whether the batch arrives is unknown.
+	ErrUnavailable = errors.New("bus: unavailable")
+)
 
 // Envelope carries one push to one gateway.
 type Envelope struct {

@@ -3,6 +3,7 @@ package bustest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,9 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 	t.Run("only to the gateway named", func(t *testing.T) { onlyNamed(t, start(t, open)) })
 	t.Run("a restarted gateway is another", func(t *testing.T) { epochs(t, start(t, open)) })
 	t.Run("many publishers at once", func(t *testing.T) { concurrent(t, start(t, open)) })
+	t.Run("batches", func(t *testing.T) { batches(t, start(t, open)) })
+	t.Run("a large batch", func(t *testing.T) { large(t, start(t, open)) })
+	t.Run("nothing to publish", func(t *testing.T) { nothing(t, start(t, open)) })
 	t.Run("a cancelled context", func(t *testing.T) { cancelled(t, start(t, open)) })
 }
 
@@ -234,5 +238,95 @@ func cancelled(t *testing.T, e Engine) {
 	cancel()
 	if err := e.Bus.Publish(ctx, b, bus.Envelope{From: gateway("a", 1), Seq: 1, Push: typing(1)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Publish with a cancelled context: %v", err)
+	}
+}
+
+// batches: the envelopes of one publisher keep their order within and across its batches, whoever else publishes.
+func batches(t *testing.T, e Engine) {
+	const publishers, rounds = 8, 30
+	b := gateway("b", 1)
+	r := newInbox()
+	subscribe(t, e, b, r)
+	var wg sync.WaitGroup
+	total := 0
+	for p := range publishers {
+		total += rounds * (p + 1)
+		wg.Go(func() {
+			from, seq := gateway(string(rune('p'+p)), 1), uint64(0)
+			for range rounds {
+				var batch []bus.Envelope
+				for range p + 1 {
+					seq++
+					batch = append(batch, bus.Envelope{From: from, Seq: seq, Push: typing(int(seq))})
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), wait)
+				err := e.Bus.Publish(ctx, b, batch...)
+				cancel()
+				if err != nil {
+					t.Errorf("Publish: %v", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	last := map[session.GatewayID]uint64{}
+	for _, env := range r.await(t, total) {
+		if env.Seq <= last[env.From] {
+			t.Fatalf("from %v: sequence %d after %d", env.From, env.Seq, last[env.From])
+		}
+		last[env.From] = env.Seq
+		if *env.Push.Typing != *typing(int(env.Seq)).Typing {
+			t.Fatalf("envelope %d carries %+v", env.Seq, env.Push)
+		}
+	}
+}
+
+// large: a batch of 2 MB, among it a push of the largest message to the largest group, arrives whole and in order.
+func large(t *testing.T, e Engine) {
+	a, b := gateway("a", 1), gateway("b", 1)
+	r := newInbox()
+	subscribe(t, e, b, r)
+	now := time.Now()
+	members := make([]chat.UserID, chat.MaxGroupMembers)
+	for i := range members {
+		members[i] = chat.NewUserID(now)
+	}
+	var batch []bus.Envelope
+	for i := range 200 {
+		text := strings.Repeat("x", i*50)
+		if i == 100 {
+			text = strings.Repeat("\U0001F426", chat.MaxContent)
+		}
+		m := &chat.Message{ID: chat.MessageID(i + 1), Sender: members[0], Content: text}
+		batch = append(batch, bus.Envelope{From: a, Seq: uint64(i + 1), Push: &chat.Push{Kind: chat.PushMessage, Recipients: members, Message: m}})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	if err := e.Bus.Publish(ctx, b, batch...); err != nil {
+		t.Fatalf("Publish: %v", err)
+	}
+	for i, env := range r.await(t, len(batch)) {
+		want := batch[i].Push
+		if env.Seq != uint64(i+1) || env.Push.Message.Content != want.Message.Content || len(env.Push.Recipients) != len(members) {
+			t.Fatalf("envelope %d is %d, %d bytes to %d", i+1, env.Seq, len(env.Push.Message.Content), len(env.Push.Recipients))
+		}
+	}
+}
+
+func nothing(t *testing.T, e Engine) {
+	b := gateway("b", 1)
+	r := newInbox()
+	subscribe(t, e, b, r)
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	if err := e.Bus.Publish(ctx, b); err != nil {
+		t.Fatalf("Publish of nothing: %v", err)
+	}
+	publish(t, e, b, bus.Envelope{From: gateway("a", 1), Seq: 1, Push: nil}) // says only how far the sequence has come
+	for _, env := range r.await(t, 1) {
+		if env.Seq != 1 || env.Push != nil {
+			t.Fatalf("got %+v", env)
+		}
 	}
 }
