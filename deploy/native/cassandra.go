@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -15,14 +16,13 @@ type Node struct {
 	HeapMB int    // 0: 640. A node takes about 250 MB more than its heap
 }
 
+func (n Node) dc() string { return cmp.Or(n.DC, "dc1") }
+
 // CQLPort is the port of every Cassandra node; the nodes differ by address.
 const CQLPort = 9042
 
 // cassandraNode is node n (from 1) of a ring. Nodes after the first ask the first for the ring.
 func cassandraNode(dir, jars, subnet string, n, nodes int, node Node) (*process, error) {
-	if node.DC == "" {
-		node.DC = "dc1"
-	}
 	if node.HeapMB == 0 {
 		node.HeapMB = 640
 	}
@@ -34,7 +34,7 @@ func cassandraNode(dir, jars, subnet string, n, nodes int, node Node) (*process,
 	}
 	files := map[string]string{
 		"cassandra.yaml":                fmt.Sprintf(cassandraYAML, home, addr, subnet+".1"),
-		"cassandra-rackdc.properties":   fmt.Sprintf("dc=%s\nrack=r%d\n", node.DC, n),
+		"cassandra-rackdc.properties":   fmt.Sprintf("dc=%s\nrack=r%d\n", node.dc(), n),
 		"logback.xml":                   cassandraLogback,
 		"cassandra-topology.properties": "",
 	}

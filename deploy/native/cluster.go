@@ -25,7 +25,13 @@ type Options struct {
 
 	Cassandra []Node // 127.0.20.1 …
 	Redis     bool   // six nodes, 127.0.20.11 … 16; the first three begin as masters
-	S3        S3     // 127.0.20.21
+	S3        S3     // 127.0.20.21; one bucket, Bucket, is there when gateways are
+
+	Binary      string   // bin/murre; needed for what follows
+	RF          int      // replicas a datacenter that `murre migrate` is told; 0: as many as nodes, at most 3
+	Gateways    int      // 127.0.20.31 …, rate limits off
+	GatewayArgs []string // added to `murre serve` of every gateway
+	HAProxy     bool     // 127.0.20.41, before the gateways
 
 	Log *slog.Logger // nil: silent
 }
@@ -36,6 +42,7 @@ type Cluster struct {
 	log         *slog.Logger
 	nodes       []Node
 	s3          S3
+	binary      string // "": no gateways
 
 	mu      sync.Mutex
 	members []*member // in the order they start
@@ -71,10 +78,30 @@ func Up(ctx context.Context, opt Options) (*Cluster, error) {
 	if err := c.endStrangers(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.startServers(ctx); err != nil {
+	if err := c.startAll(ctx, opt.RF); err != nil {
 		return nil, fmt.Errorf("cluster up: %w", err)
 	}
 	return c, nil
+}
+
+// startAll starts the servers, then makes the schema, then starts the gateways, then the balancer.
+func (c *Cluster) startAll(ctx context.Context, replicas int) error {
+	if err := c.startServers(ctx); err != nil {
+		return err
+	}
+	if err := c.migrate(ctx, replicas); err != nil {
+		return err
+	}
+	for _, prefix := range []string{"gateway-", balancer} {
+		g, ctx := errgroup.WithContext(ctx)
+		for _, m := range c.kind(prefix) {
+			g.Go(func() error { return c.startAndWait(ctx, m) })
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plan is a cluster whose processes are described but not started.
@@ -88,6 +115,9 @@ func plan(ctx context.Context, opt Options) (*Cluster, error) {
 	}
 	c := &Cluster{dir: dir, subnet: opt.Subnet, log: cmp.Or(opt.Log, slog.New(slog.NewTextHandler(io.Discard, nil))), nodes: opt.Cassandra, s3: opt.S3}
 	if err := c.planServers(ctx, opt); err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	if err := c.planGateways(opt); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	return c, nil
@@ -187,7 +217,7 @@ func Down(ctx context.Context, dir string) error {
 		return err
 	}
 	var errs []error
-	for _, prefix := range []string{"haproxy", "gateway-", ""} {
+	for _, prefix := range []string{balancer, "gateway-", ""} {
 		var g errgroup.Group
 		for _, name := range names {
 			if strings.HasPrefix(name, prefix) {

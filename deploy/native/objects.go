@@ -3,7 +3,6 @@ package native
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,9 +52,7 @@ func objectServer(ctx context.Context, dir, name, ip string, kind S3) (*process,
 			return nil, err
 		}
 		p.argv = []string{bin, "--port", addr, "--access", S3AccessKey, "--secret", S3SecretKey, "--health", "/health", "--quiet", "posix", store}
-		p.ready = func(ctx context.Context) error {
-			return httpStatus(ctx, "http://"+addr+"/health", http.StatusOK)
-		}
+		p.ready = httpProbe("http://" + addr + "/health")
 	default:
 		return nil, fmt.Errorf("%s: no such object server: %d", name, kind)
 	}

@@ -111,28 +111,29 @@ func redisCall(ctx context.Context, addr, command string) (string, error) {
 
 // httpProbe is nil once a GET answers 200.
 func httpProbe(url string) func(context.Context) error {
-	return func(ctx context.Context) error { return httpStatus(ctx, url, http.StatusOK) }
+	return func(ctx context.Context) error {
+		_, err := httpText(ctx, url, http.StatusOK)
+		return err
+	}
 }
 
-// httpStatus is nil when a GET answers one of the codes.
-func httpStatus(ctx context.Context, url string, codes ...int) error {
+// httpText is what a GET answers with the wanted code.
+func httpText(ctx context.Context, url string, want int) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	req.Close = true
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer res.Body.Close()
-	for _, c := range codes {
-		if res.StatusCode == c {
-			return nil
-		}
+	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err == nil && res.StatusCode != want {
+		err = fmt.Errorf("GET %s: %s: %.200s", url, res.Status, text)
 	}
-	text, _ := io.ReadAll(io.LimitReader(res.Body, 512))
-	return fmt.Errorf("GET %s: %s: %s", url, res.Status, text)
+	return string(text), err
 }
 
 // dial connects and gives the connection the context's deadline.

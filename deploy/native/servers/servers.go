@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/url"
@@ -91,48 +92,60 @@ func checkout() (string, error) {
 	}
 }
 
-// uses are the sets that this process uses: the share of the lock that says so.
-var uses struct {
+// use is this process's use of one set.
+type use struct {
 	sync.Mutex
-	files map[string]*os.File
-	up    map[string]*native.Cluster
+	mark *os.File // a share of the set's lock, while it is used
+	up   *native.Cluster
 }
+
+// uses are one entry a set: what one process shares, however many of its tests ask.
+var uses = func() map[string]*use {
+	all := map[string]*use{}
+	for _, set := range sets {
+		all[set] = &use{}
+	}
+	return all
+}()
 
 // Up starts a set, or finds it running, and marks it as used by this process until Release or its end.
 func Up(ctx context.Context, set string) (*native.Cluster, error) {
-	uses.Lock()
-	defer uses.Unlock()
-	if c := uses.up[set]; c != nil && allRun(c) {
-		return c, nil
-	}
 	opt, err := options(set)
 	if err != nil {
 		return nil, err
 	}
+	u := uses[set]
+	u.Lock()
+	defer u.Unlock()
+	if u.up != nil && allRun(u.up) {
+		return u.up, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	if uses.files[set] == nil {
-		if err := os.MkdirAll(opt.Dir, 0o755); err != nil {
-			return nil, fmt.Errorf("servers: %w", err)
-		}
-		f, err := os.OpenFile(opt.Dir+".use", os.O_CREATE|os.O_RDWR, 0o644)
-		if err != nil {
-			return nil, fmt.Errorf("servers: %w", err)
-		}
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil {
+	if u.mark == nil {
+		if u.mark, err = share(opt.Dir + ".use"); err != nil {
 			return nil, fmt.Errorf("servers: mark %s as used: %w", set, err)
 		}
-		if uses.files == nil {
-			uses.files, uses.up = map[string]*os.File{}, map[string]*native.Cluster{}
-		}
-		uses.files[set] = f
 	}
-	c, err := native.Up(ctx, opt)
-	if err != nil {
+	if u.up, err = native.Up(ctx, opt); err != nil {
 		return nil, fmt.Errorf("servers: %s: %w", set, err)
 	}
-	uses.up[set] = c
-	return c, nil
+	return u.up, nil
+}
+
+// share takes a share of a lock; the system gives it back when the process ends.
+func share(file string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func allRun(c *native.Cluster) bool {
@@ -142,23 +155,28 @@ func allRun(c *native.Cluster) bool {
 // Release ends the use of servers by this process, and ends the clusters of several Cassandra nodes unless another process
 // uses them. Call it at the end of TestMain.
 func Release() error {
-	uses.Lock()
-	defer uses.Unlock()
-	for set, f := range uses.files {
-		if set == setThree || set == setTwoDC {
-			// Upgrading the lock succeeds when nobody else holds a share.
-			if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-				if err := Down(context.Background(), set); err != nil {
-					return err
-				}
-			}
-		}
-		if err := f.Close(); err != nil {
-			return fmt.Errorf("servers: %w", err)
+	var errs []error
+	for set, u := range uses {
+		errs = append(errs, u.release(set))
+	}
+	return errors.Join(errs...)
+}
+
+func (u *use) release(set string) error {
+	u.Lock()
+	defer u.Unlock()
+	if u.mark == nil {
+		return nil
+	}
+	// Upgrading the lock succeeds when nobody else holds a share.
+	if (set == setThree || set == setTwoDC) && syscall.Flock(int(u.mark.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		if err := Down(context.Background(), set); err != nil {
+			return err
 		}
 	}
-	uses.files, uses.up = nil, nil
-	return nil
+	err := u.mark.Close()
+	u.mark, u.up = nil, nil
+	return err
 }
 
 // Down ends the named sets, or all, and deletes their data.
