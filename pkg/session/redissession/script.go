@@ -1,0 +1,110 @@
+package redissession
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// scripts run in Redis. Their numbers are fixed-width hex digits: text order is their order, and Lua's own numbers don't
+// hold 64 bits.
+type scripts struct{ register, remove, free, lease *redis.Script }
+
+func newScripts() scripts {
+	return scripts{
+		// KEYS: user. ARGV: device, value, seconds to keep. Returns nothing, {"newer", value} when that outranks ours, or
+		// {"older", value} when ours replaced it.
+		register: redis.NewScript(`
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+if old and old ~= ARGV[2] and string.sub(old, 1, 16) > string.sub(ARGV[2], 1, 16) then
+  return {'newer', old}
+end
+if old ~= ARGV[2] then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+if old and old ~= ARGV[2] then
+  return {'older', old}
+end
+return {}`),
+		// KEYS: user. ARGV: device, value. Takes the device's entry out unless it is newer or another gateway's, and
+		// returns the values that are left; nil when it did nothing.
+		remove: redis.NewScript(`
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+if not old or string.sub(old, 1, 16) > string.sub(ARGV[2], 1, 16) or string.sub(old, 17) ~= string.sub(ARGV[2], 17) then
+  return nil
+end
+redis.call('HDEL', KEYS[1], ARGV[1])
+return redis.call('HVALS', KEYS[1])`),
+		// KEYS: user. ARGV: a dead gateway. Takes its entries out and returns how many.
+		free: redis.NewScript(`
+local all = redis.call('HGETALL', KEYS[1])
+local n = 0
+for i = 1, #all, 2 do
+  if string.sub(all[i + 1], 17) == ARGV[1] then
+    n = n + redis.call('HDEL', KEYS[1], all[i])
+  end
+end
+return n`),
+		// KEYS: gateways. ARGV: our gateway or "", the lease in ms. Renews our lease, forgets those that ended a minute ago,
+		// and returns whether ours was there, and for each live one its name and what is left of it in ms.
+		lease: redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local had = 0
+if ARGV[1] ~= '' then
+  if redis.call('ZSCORE', KEYS[1], ARGV[1]) then had = 1 end
+  redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 60000)
+end
+local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES')
+local out = {tostring(had)}
+for i = 1, #live, 2 do
+  out[#out + 1] = live[i]
+  out[#out + 1] = string.format('%.0f', live[i + 1] - now)
+end
+return out`),
+	}
+}
+
+// call is one run of a script in a batch.
+type call struct {
+	key  string
+	args []any
+}
+
+// batch runs one script many times in one round trip, or two when a node doesn't know the script yet.
+func (r *Registry) batch(ctx context.Context, s *redis.Script, calls []call) []*redis.Cmd {
+	pipe := r.client.Pipeline()
+	cmds := make([]*redis.Cmd, len(calls))
+	for i, c := range calls {
+		cmds[i] = pipe.EvalSha(ctx, s.Hash(), []string{c.key}, c.args...)
+	}
+	_, _ = pipe.Exec(ctx) // every command has its own error
+	var unknown []int
+	for i, cmd := range cmds {
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			unknown = append(unknown, i)
+		}
+	}
+	if len(unknown) == 0 {
+		return cmds
+	}
+	pipe = r.client.Pipeline()
+	for _, i := range unknown {
+		cmds[i] = s.Eval(ctx, pipe, []string{calls[i].key}, calls[i].args...)
+	}
+	_, _ = pipe.Exec(ctx)
+	return cmds
+}
+
+// firstError returns the first error of a batch; a nil answer is none.
+func firstError(cmds []*redis.Cmd) error {
+	for _, c := range cmds {
+		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	return nil
+}
