@@ -38,6 +38,14 @@ type Upload struct {
 	URL     string            `json:"url" doc:"A path of this server (then with the bearer token), or absolute"`
 	Method  string            `json:"method"`
 	Headers map[string]string `json:"headers,omitempty"`
+	Parts   []Part            `json:"parts,omitempty" nullable:"false" doc:"In place of url, and better: each stretch of the content to its own, in any order, again when it failed"`
+}
+
+// Part is one stretch of an upload.
+type Part struct {
+	URL    string `json:"url" doc:"Absolute; takes exactly these bytes, without the bearer token, until the upload is completed"`
+	Offset int64  `json:"offset" doc:"Of its first byte"`
+	Size   int64  `json:"size" doc:"Bytes"`
 }
 
 type newMediaOutput struct {
@@ -52,7 +60,7 @@ type mediaOutput struct{ Body Media }
 func (a *API) mediaRoutes() {
 	route(a, endpoint{
 		id: "new-media", method: http.MethodPost, path: "/media", tag: "Media", summary: "Begin an upload", status: http.StatusCreated,
-		description: "Send the bytes to the upload target, then complete. Above 8 MiB parts with Content-Range are advised, so that a broken connection costs little. Unfinished uploads are dropped after a day.",
+		description: "Send the bytes to the upload target, then complete. Where the target has parts, send each to its own address; to a path of this server, above 8 MiB parts with Content-Range are advised, so that a broken connection costs little. Unfinished uploads are dropped after a day.",
 	}, a.newMedia)
 
 	upload := endpoint{
@@ -77,7 +85,7 @@ func (a *API) mediaRoutes() {
 
 	a.stream(a.mediaOperation(endpoint{
 		id: "media", method: http.MethodGet, path: "/media/{mediaId}", tag: "Media", summary: "A blob's bytes",
-		description: "Members of its conversation only; avatars: every signed-in user. Range requests are served.",
+		description: "Members of its conversation only; avatars: every signed-in user. Range requests are served. May redirect to where the bytes lie: follow it without the bearer token.",
 		status:      http.StatusOK,
 	}), func(w http.ResponseWriter, r *http.Request, c who) { a.serveMedia(w, r, c, media.Original) })
 
@@ -133,6 +141,9 @@ func (a *API) newMedia(ctx context.Context, w who, in *newMediaInput) (*newMedia
 	out := &newMediaOutput{}
 	out.Body.ID = m.ID.String()
 	out.Body.Upload = Upload{URL: t.URL, Method: t.Method, Headers: t.Headers}
+	for _, p := range t.Parts {
+		out.Body.Upload.Parts = append(out.Body.Upload.Parts, Part{URL: p.URL, Offset: p.Offset, Size: p.Size})
+	}
 	if t.URL == "" {
 		out.Body.Upload.URL = protocol.MediaPath(m.ID) + "/upload"
 	}
@@ -296,6 +307,9 @@ func (a *API) serveMedia(w http.ResponseWriter, r *http.Request, c who, v media.
 }
 
 func thumbType(b media.Blob) (string, error) {
+	if b.ContentType != "" {
+		return b.ContentType, nil
+	}
 	head := make([]byte, 16)
 	n, err := io.ReadFull(b, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {

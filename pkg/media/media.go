@@ -64,8 +64,9 @@ type Part struct {
 // Blob is an opened blob, closed by who opened it.
 type Blob struct {
 	io.ReadSeekCloser
-	Size    int64
-	ModTime time.Time
+	Size        int64
+	ModTime     time.Time
+	ContentType string // of a thumbnail, where the engine keeps it; otherwise ""
 	// Redirect, unless nil, signs an address where clients had better fetch the content themselves, for a few minutes. It
 	// answers with these headers. It makes no request.
 	Redirect func(contentType, disposition string) (string, error)

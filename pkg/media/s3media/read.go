@@ -30,6 +30,9 @@ func (b *Bucket) Open(ctx context.Context, id chat.MediaID, v media.Variant) (me
 		return media.Blob{}, fmt.Errorf("open blob: %w", err)
 	}
 	blob := media.Blob{ReadSeekCloser: b.content(ctx, k, info), Size: info.Size, ModTime: info.LastModified}
+	if v == media.Thumb {
+		blob.ContentType = info.ContentType
+	}
 	if b.o.ViaGateway {
 		return blob, nil
 	}
