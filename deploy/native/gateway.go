@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/murre-chat/murre/deploy/haproxy"
@@ -183,10 +184,21 @@ func (c *Cluster) planBalancer() error {
 	want := len(c.Gateways())
 	c.add(&process{
 		name: balancer, dir: c.dir, cwd: home, argv: []string{"haproxy", "-db", "-f", file},
-		env:   []string{fmt.Sprintf("BIND=%s:%d", ip, GatewayPort), "STATS=" + page, "SOURCE=" + ip},
+		env:   []string{fmt.Sprintf("BIND=%s:%d", ip, GatewayPort), "STATS=" + page, "SOURCE=" + ip, fmt.Sprint("MAXCONN=", balancerConns())},
 		ready: func(ctx context.Context) error { return balancerProbe(ctx, page, want) }, wait: 30 * time.Second,
 	}, balancerAt, GatewayPort)
 	return nil
+}
+
+// balancerConns is how many clients the balancer may have: two descriptors each, as many as the system gives it. It says
+// no at its start when it is told more, which is right on a server and a nuisance on a laptop.
+func balancerConns() uint64 {
+	const spare, most = 500, 200_000
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil || l.Max < 4*spare {
+		return spare
+	}
+	return min((l.Max-spare)/2, most)
 }
 
 // balancerProbe is nil once the balancer sees all gateways up.

@@ -110,8 +110,14 @@ func startTime(pid int) (uint64, error) {
 	// The second field is the program's name in brackets and may hold anything; count from the last bracket.
 	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')'):]), " ")
 	fields := strings.Fields(rest)
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return 0, fmt.Errorf("process %d: has ended", pid)
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("process %d: its stat has %d fields", pid, len(fields))
+	}
+	if fields[0] == "Z" || fields[0] == "X" {
+		// The first thread is a zombie while others still end, and until the last has ended the sockets are open.
+		if tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task"); err != nil || len(tasks) <= 1 {
+			return 0, fmt.Errorf("process %d: has ended", pid)
+		}
 	}
 	return strconv.ParseUint(fields[19], 10, 64)
 }
