@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -123,7 +122,7 @@ func Crash(ctx context.Context, o CrashOptions) (CrashSummary, error) {
 			r.Error = err.Error()
 		}
 		sum.add(r)
-		if err := appendRound(o.Out, r); err != nil {
+		if err := appendLine(o.Out, r); err != nil {
 			return sum, err
 		}
 		verdict := "ok"
@@ -192,45 +191,6 @@ func (r *CrashRound) judge(rep check.Report) {
 
 func readRounds(path string) (map[int]CrashRound, error) {
 	out := map[int]CrashRound{}
-	if path == "" {
-		return out, nil
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return out, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("rounds done before: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	for dec := json.NewDecoder(f); ; {
-		var r CrashRound
-		if err := dec.Decode(&r); errors.Is(err, io.EOF) {
-			return out, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("rounds done before, in %s: %w", path, err)
-		}
-		out[r.Round] = r
-	}
-}
-
-func appendRound(path string, r CrashRound) error {
-	if path == "" {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("write the round: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("write the round: %w", err)
-	}
-	b, err := json.Marshal(r)
-	if err == nil {
-		_, err = f.Write(append(b, '\n'))
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write the round: %w", err)
-	}
-	return nil
+	err := readLines(path, func(r CrashRound) { out[r.Round] = r })
+	return out, err
 }

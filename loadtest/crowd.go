@@ -73,7 +73,8 @@ type crowd struct {
 	refusal         error
 	codes           map[string]int // error frames and close codes, counted
 	afterQuiescence map[*seat]int  // pending offered to a device after everything was acked
-	drained         int            // devices told to come back later
+	drained         int            // times a device was told to come back later
+	offClock        int            // ids whose time is not between the first attempt and the ack
 
 	// What devices are still owed: receptions of acked messages, by other devices than the writer's.
 	owed     int
@@ -114,6 +115,9 @@ type own struct {
 	id   chat.MessageID
 }
 
+// clockSlack is how far an id's time may be from ours: S, half of it in either direction, and the clock that ids carry on.
+const clockSlack = 2 * time.Second
+
 // maxOwn is how many of its own messages a device remembers for edits and deletions.
 const maxOwn = 20
 
@@ -125,6 +129,7 @@ type outgoing struct {
 	replyTo  chat.MessageID
 	done     bool
 	again    bool  // was on the wire before
+	firstAt  int64 // when it was on the wire first, Unix ns
 	retryAt  int64 // send again at that time unless it is answered, Unix ns; 0: it isn't on this connection's wire
 	attempts int
 }
@@ -385,7 +390,11 @@ func (c *crowd) put(st *seat, o *outgoing) {
 	c.frame.Message = protocol.SendFrame{
 		Conversation: o.conv, ClientMessage: o.key, Content: o.content, ContentType: chat.Text, Resend: o.again, ReplyTo: o.replyTo,
 	}
-	o.again, o.retryAt = true, time.Now().Add(ackTimeout).UnixNano()
+	now := time.Now()
+	if !o.again {
+		o.firstAt = now.UnixNano()
+	}
+	o.again, o.retryAt = true, now.Add(ackTimeout).UnixNano()
 	c.add(check.Event{Kind: check.Sent, Node: st.node, User: st.p.id, Device: st.c.Device, Conversation: o.conv, Client: o.key, Digest: check.Digest(o.content), ReplyTo: o.replyTo})
 	if c.alive {
 		c.onWire++

@@ -102,6 +102,9 @@ func (c *crowd) Sent(cl *wire.Client, m *protocol.Message) bool {
 	if o.attempts == 0 && st.up != 0 && m.ID.Time().UnixNano() > st.up {
 		st.node = nodeOf(m.ID)
 	}
+	if made := m.ID.Time().UnixNano(); made < o.firstAt-int64(clockSlack) || made > time.Now().Add(clockSlack).UnixNano() {
+		c.offClock++
+	}
 	c.acked++
 	c.owed += c.devices[m.Conversation] - 1
 	delete(st.byKey, m.ClientMessageID)

@@ -35,12 +35,19 @@ func (r *rig) start(ctx context.Context, wrap ...string) error {
 		return err
 	}
 	r.s = s
+	return r.startLoop(ctx)
+}
+
+// startLoop starts the loop of clients unless it runs.
+func (r *rig) startLoop(ctx context.Context) error {
 	if r.l != nil {
 		return nil
 	}
-	if r.l, err = wire.NewLoop(); err != nil {
+	l, err := wire.NewLoop()
+	if err != nil {
 		return err
 	}
+	r.l = l
 	loopCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.stopLoop, r.loopDone = cancel, make(chan error, 1)
 	go func() { r.loopDone <- r.l.Run(loopCtx) }()
@@ -63,7 +70,7 @@ func (r *rig) close() error {
 		r.stopLoop()
 		errs = append(errs, <-r.loopDone)
 	}
-	if r.s != nil {
+	if r.s != nil && r.s.cmd != nil { // a cluster outlives what is done with it
 		errs = append(errs, r.s.Died())
 		r.s.Kill() // data is thrown away; stopping in peace is tested elsewhere
 	}

@@ -36,6 +36,7 @@ type Server struct {
 	Ready  time.Duration // from the start of the process to /readyz
 	Secret []byte
 
+	fleet *fleet // the cluster that this is the balancer of; nil: a server of its own
 	o     ServerOptions
 	cmd   *exec.Cmd
 	done  chan struct{} // closed when the process has ended

@@ -1,0 +1,115 @@
+package loadtest
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/murre-chat/murre/deploy/native"
+	"github.com/murre-chat/murre/loadtest/wire"
+)
+
+// fleetGateways is how many gateways a cluster under test has.
+const fleetGateways = 3
+
+// fleet is a native cluster under test: started once, put in order before each use.
+type fleet struct {
+	bin    string
+	work   string // its folder is below it
+	subnet string
+	log    io.Writer
+	o      FaultOptions
+
+	c     *native.Cluster
+	srv   *Server // the balancer, as people see it
+	dir   string
+	nodes int // of Cassandra
+	runs  int
+}
+
+// up brings the cluster up with so many Cassandra nodes, or what has ended of it; one of another size is replaced.
+func (fl *fleet) up(ctx context.Context, nodes int) error {
+	if fl.c != nil && fl.nodes != nodes {
+		if err := fl.down(ctx); err != nil {
+			return err
+		}
+	}
+	if fl.dir == "" {
+		fl.dir = filepath.Join(fl.work, "cluster")
+	}
+	if err := os.MkdirAll(fl.dir, 0o755); err != nil {
+		return fmt.Errorf("folder of the cluster: %w", err)
+	}
+	if fl.c == nil {
+		// Whatever an interrupted run left is ended, and its data with it. Who may not set packet filters has left none.
+		_ = passPackets(ctx)
+		if err := errors.Join(native.Down(ctx, fl.dir), native.Remove(fl.dir)); err != nil {
+			return err
+		}
+	}
+	secretFile := filepath.Join(fl.dir, "jwt-secret")
+	secret, err := os.ReadFile(secretFile)
+	if errors.Is(err, os.ErrNotExist) {
+		secret = []byte(hex.EncodeToString(random(32)))
+		err = os.WriteFile(secretFile, secret, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("token secret: %w", err)
+	}
+	c, err := native.Up(ctx, native.Options{
+		Dir: fl.dir, Subnet: fl.subnet, Cassandra: make([]native.Node, nodes), Redis: true, S3: native.MinIO, Binary: fl.bin,
+		Gateways: fleetGateways, GatewayArgs: []string{"--jwt-secret-file", secretFile}, HAProxy: true,
+		Log: slog.New(slog.NewTextHandler(fl.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		return err
+	}
+	at, err := netip.ParseAddrPort(strings.TrimPrefix(c.URL(), "http://"))
+	if err != nil {
+		return fmt.Errorf("address of the balancer: %w", err)
+	}
+	fl.c, fl.nodes = c, nodes
+	fl.srv = &Server{URL: c.URL(), Target: wire.Target{Addr: at, Path: "/ws"}, Secret: secret, done: make(chan struct{}), log: &tail{}, fleet: fl}
+	return nil
+}
+
+// down ends the cluster and deletes its data; logs stay only when something failed before.
+func (fl *fleet) down(ctx context.Context) error {
+	if fl.c == nil {
+		return nil
+	}
+	err := fl.c.Down(ctx)
+	fl.c = nil
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+// member is the n-th of a kind, counted around.
+func (fl *fleet) member(kind string, n int) string {
+	var all []string
+	for _, m := range fl.c.Members() {
+		if strings.HasPrefix(m, kind) {
+			all = append(all, m)
+		}
+	}
+	return all[n%len(all)]
+}
+
+// at is the member that listens at an address.
+func (fl *fleet) at(addr string) string {
+	for _, m := range fl.c.Members() {
+		if fl.c.Addr(m) == addr {
+			return m
+		}
+	}
+	return addr
+}
