@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"sync"
 	"time"
+
+	"github.com/murre-chat/murre/pkg/admit/flight"
 )
 
 const (
@@ -37,10 +39,10 @@ type block struct {
 
 func newRecent(now time.Time) *recent { return &recent{seed: maphash.MakeSeed(), since: now} }
 
-func (r *recent) hash(k flyingKey) uint64 {
+func (r *recent) hash(k flight.Key) uint64 {
 	var b [32]byte
-	copy(b[:16], k.user[:])
-	copy(b[16:], k.key[:])
+	copy(b[:16], k.User[:])
+	copy(b[16:], k.ClientMessage[:])
 	return maphash.Bytes(r.seed, b[:])
 }
 
@@ -55,8 +57,8 @@ func bitsOf(h uint64) (line int, bits [4]uint16) {
 
 // unknown reports whether a key certainly has no claim yet. A key whose own time isn't known or isn't near, or that may
 // have been used before the filter began, is not certain.
-func (r *recent) unknown(k flyingKey, now time.Time) bool {
-	made, ok := k.key.Time()
+func (r *recent) unknown(k flight.Key, now time.Time) bool {
+	made, ok := k.ClientMessage.Time()
 	if !ok || now.Sub(made).Abs() >= keyAge {
 		return false
 	}
@@ -75,7 +77,7 @@ func (r *recent) unknown(k flyingKey, now time.Time) bool {
 }
 
 // add enters a key before its claim is written.
-func (r *recent) add(k flyingKey, now time.Time) {
+func (r *recent) add(k flight.Key, now time.Time) {
 	line, bits := bitsOf(r.hash(k))
 	r.mu.Lock()
 	defer r.mu.Unlock()

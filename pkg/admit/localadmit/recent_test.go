@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/murre-chat/murre/pkg/admit"
+	"github.com/murre-chat/murre/pkg/admit/flight"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/store"
 )
@@ -63,7 +64,7 @@ func TestFilterForgetsOldestAndSaysSo(t *testing.T) {
 	start := time.Now()
 	now := start
 	r := newRecent(now)
-	key := func() flyingKey { return flyingKey{key: chat.NewClientMessageID(now)} }
+	key := func() flight.Key { return flight.Key{ClientMessage: chat.NewClientMessageID(now)} }
 	now = now.Add(time.Hour)
 	first := key()
 	for range blockClaims {
@@ -91,11 +92,11 @@ func TestFilterFalsePositivesWhenFull(t *testing.T) {
 	now := time.Now()
 	r := newRecent(now.Add(-time.Hour))
 	for range blockClaims {
-		r.add(flyingKey{key: chat.NewClientMessageID(now)}, now)
+		r.add(flight.Key{ClientMessage: chat.NewClientMessageID(now)}, now)
 	}
 	wrong := 0
 	for range 100_000 {
-		if !r.unknown(flyingKey{key: chat.NewClientMessageID(now)}, now) {
+		if !r.unknown(flight.Key{ClientMessage: chat.NewClientMessageID(now)}, now) {
 			wrong++
 		}
 	}

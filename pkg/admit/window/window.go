@@ -1,4 +1,4 @@
-package localadmit
+package window
 
 import (
 	"encoding/binary"
@@ -8,20 +8,23 @@ import (
 	"github.com/murre-chat/murre/pkg/admit"
 )
 
+// Shards is how many parts Windows are locked and swept in.
+const Shards = 64
+
 const (
 	steps       = 256
-	maxPerShard = 1 << 20 / shards
+	maxPerShard = 1 << 20 / Shards
 )
 
-// windows are the sliding windows of one limit.
-type windows struct {
+// Windows are the sliding windows of one limit. They are safe for concurrent use.
+type Windows struct {
 	count  int
 	width  int64 // µs
 	step   int64 // µs: events closer together than this count as one run
-	shards [shards]windowShard
+	shards [Shards]shard
 }
 
-type windowShard struct {
+type shard struct {
 	mu   sync.Mutex
 	keys map[[16]byte]*window
 }
@@ -38,8 +41,9 @@ type run struct {
 	n  int32
 }
 
-func newWindows(r admit.Rate) *windows {
-	w := &windows{count: r.Count, width: r.Window.Microseconds()}
+// New makes the windows of one limit; Count and Window of the rate are above 0.
+func New(r admit.Rate) *Windows {
+	w := &Windows{count: r.Count, width: r.Window.Microseconds()}
 	w.step = w.width / steps
 	for i := range w.shards {
 		w.shards[i].keys = make(map[[16]byte]*window)
@@ -47,16 +51,17 @@ func newWindows(r admit.Rate) *windows {
 	return w
 }
 
-func (w *windows) shard(k [16]byte) *windowShard {
+func (w *Windows) of(k [16]byte) *shard {
 	// Ids end in random bytes, but addresses may differ in any: mix all.
 	h := binary.LittleEndian.Uint64(k[:8]) ^ binary.LittleEndian.Uint64(k[8:])
 	h *= 0x9e3779b97f4a7c15
 	return &w.shards[h>>58]
 }
 
-// take counts one event of a key and returns 0, or counts nothing and returns how long to wait.
-func (w *windows) take(k [16]byte, now int64) time.Duration {
-	sh := w.shard(k)
+// Take counts one event of a key and returns 0, or counts nothing and returns how long to wait. now is in microseconds from
+// any moment, on a clock that doesn't run back.
+func (w *Windows) Take(k [16]byte, now int64) time.Duration {
+	sh := w.of(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	win, ok := sh.keys[k]
@@ -85,9 +90,9 @@ func (w *windows) take(k [16]byte, now int64) time.Duration {
 	return 0
 }
 
-// giveBack takes back the newest event of a key.
-func (w *windows) giveBack(k [16]byte) {
-	sh := w.shard(k)
+// GiveBack takes back the newest event of a key.
+func (w *Windows) GiveBack(k [16]byte) {
+	sh := w.of(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	win, ok := sh.keys[k]
@@ -113,15 +118,15 @@ func (win *window) expire(until int64) {
 	}
 }
 
-// sweep forgets the idle keys of a shard.
-func (w *windows) sweep(i int, now int64) {
+// Sweep forgets the idle keys of a shard, 0 to Shards - 1.
+func (w *Windows) Sweep(i int, now int64) {
 	sh := &w.shards[i]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.forgetIdle(w, now)
 }
 
-func (sh *windowShard) forgetIdle(w *windows, now int64) {
+func (sh *shard) forgetIdle(w *Windows, now int64) {
 	for k, win := range sh.keys {
 		if n := len(win.runs); n == 0 || win.runs[n-1].at <= now-w.width {
 			delete(sh.keys, k)
@@ -130,9 +135,21 @@ func (sh *windowShard) forgetIdle(w *windows, now int64) {
 }
 
 // dropOne drops one key at random; a full shard isn't searched for idle ones, as every newcomer would pay for that.
-func (sh *windowShard) dropOne() {
+func (sh *shard) dropOne() {
 	for k := range sh.keys {
 		delete(sh.keys, k)
 		return
 	}
+}
+
+// Len is the number of keys held.
+func (w *Windows) Len() int {
+	n := 0
+	for i := range w.shards {
+		sh := &w.shards[i]
+		sh.mu.Lock()
+		n += len(sh.keys)
+		sh.mu.Unlock()
+	}
+	return n
 }
