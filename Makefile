@@ -7,19 +7,26 @@ BIN         := bin
 VERSION     := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What the race detector passes over in `make test`; `make verify` passes it over everything.
-RACE        ?= ./pkg/admit/... ./pkg/app/... ./pkg/auth/... ./pkg/bus/... ./pkg/chat/... ./pkg/client/... ./pkg/gateway/... \
-               ./pkg/inbox/... ./pkg/presence/... ./pkg/router/... ./pkg/service/... ./pkg/session/...
+RACE        ?= ./pkg/admit/... ./pkg/app/... ./pkg/auth/... ./pkg/breaker/... ./pkg/bus/... ./pkg/chat/... ./pkg/client/... \
+               ./pkg/gateway/... ./pkg/inbox/... ./pkg/lease/... ./pkg/presence/... ./pkg/rediscluster/... ./pkg/router/... \
+               ./pkg/service/... ./pkg/session/...
 FUZZTIME    ?= 3000x
 ROUNDS      ?= 3
 AUTOBAHN    ?= 1.* 2.* 3.* 4.* 5.* 6.1.* 6.2.* 6.3.* 7.*
 DATA        ?= murre-data
+CASSANDRA   ?= 1
+# How many test binaries run at once. Conformance suites mostly wait for servers, so it needn't be the number of cores.
+PARALLEL    ?= 2
+CLUSTER     := $(GO) run ./deploy/native/cmd/cluster
+SERVERS     := $(GO) run ./deploy/native/cmd/servers
 
 export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
-.PHONY: help build run test check bench verify fmt lint unit race fuzz clients crash smoke autobahn clean
+.PHONY: help build run test check bench verify cluster cluster-down faults servers-up servers-down \
+        fmt lint unit race e2e e2e-cluster cqlgrammar fuzz clients crash faults-short smoke autobahn clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 build: ## bin/murre and bin/murre-load
 	@mkdir -p $(BIN)
@@ -28,10 +35,16 @@ build: ## bin/murre and bin/murre-load
 run: build ## serve on 127.0.0.1:8080 with two demo logins, data in ./murre-data
 	@exec $(BIN)/murre serve --listen 127.0.0.1:8080 --admin 127.0.0.1:9090 --data $(DATA) --demo
 
-test: build ## every test in short form (< 10 minutes): what .ci/run runs
+cluster: build ## the cluster of docker-compose.yml without Docker: returns when it is up (CASSANDRA=3 for three nodes)
+	@$(CLUSTER) -cassandra $(CASSANDRA) up
+
+cluster-down: ## ends it; WIPE=1 deletes its data too
+	@$(CLUSTER) $(if $(WIPE),-wipe) down
+
+test: build ## every test in short form (< 20 minutes): what .ci/run runs; starts and ends the servers it needs
 	@.ci/steps test
 
-check: ## gofmt, vet, staticcheck and the quick tests
+check: ## gofmt, vet, staticcheck and the quick tests; leaves the test servers running (make servers-down)
 	@.ci/steps check
 
 bench: build ## the load harness: one table against the budgets, JSON in docs/bench
@@ -39,6 +52,15 @@ bench: build ## the load harness: one table against the budgets, JSON in docs/be
 
 verify: build ## the long forms, resumable: one JSON line a run in verify/verify.jsonl
 	@.ci/verify
+
+faults: build ## faults under load on a native cluster, resumable: one JSON line a run in verify/faults.jsonl
+	$(BIN)/murre-load faults
+
+servers-up: ## the servers that tests share, started ahead; tests start what is missing
+	@$(SERVERS) up
+
+servers-down: ## ends them and deletes their data
+	@$(SERVERS) down
 
 # --- the single steps, which test, check and verify put together -----------------------------------------------------
 
@@ -50,11 +72,20 @@ lint: ## go vet (also for macOS) and staticcheck
 	GOOS=darwin $(GO) vet ./pkg/gateway/... ./cmd/murre/...
 	$(GO) run $(STATICCHECK) ./...
 
-unit: ## go test: units, conformance suites, import rules, end to end
-	$(GO) test -short $$($(GO) list ./... | grep -v /test/clients)
+unit: ## go test: units, conformance suites on both engines, import rules, configurations
+	$(GO) test -short -p $(PARALLEL) -timeout 20m $$($(GO) list ./... | grep -vE '/test/(clients|e2e)$$')
 
 race: ## go test -race over the packages where it matters
-	$(GO) test -race -short $(RACE)
+	$(GO) test -race -short -p $(PARALLEL) -timeout 20m $(RACE)
+
+e2e: build ## the end-to-end suite on the embedded server
+	$(GO) test -count=1 -timeout 10m -skip '^TestCluster' ./test/e2e/
+
+e2e-cluster: build ## the same suite on three gateways behind HAProxy, over Cassandra, Redis Cluster and MinIO
+	$(GO) test -count=1 -timeout 15m -run '^TestCluster' ./test/e2e/
+
+cqlgrammar: ## every CQL statement we ship against Scylla's own grammar
+	@.ci/cqlgrammar
 
 fuzz: ## every fuzz target for FUZZTIME
 	@.ci/fuzz $(FUZZTIME)
@@ -65,6 +96,9 @@ clients: build ## clients that are not ours: Node ws and Python websockets
 
 crash: build ## ROUNDS rounds of kill -9 under load, checked
 	$(BIN)/murre-load verify kill9 --rounds $(ROUNDS)
+
+faults-short: build ## every fast fault once
+	$(BIN)/murre-load faults --short
 
 smoke: build ## the benchmarks in their shortest form: do they still run
 	$(BIN)/murre-load bench --short

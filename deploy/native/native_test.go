@@ -96,7 +96,9 @@ func caller(r io.Reader) string {
 }
 
 // subnet of a test: not those of test servers or of `make cluster`; by process, for two checkouts may test at once.
-func subnet(n int) string { return fmt.Sprintf("127.%d.%d", 32+os.Getpid()%32, 1+(os.Getpid()/32)%60*4+n) }
+func subnet(n int) string {
+	return fmt.Sprintf("127.%d.%d", 32+os.Getpid()%32, 1+(os.Getpid()/32)%60*4+n)
+}
 
 func up(t *testing.T, opt Options) *Cluster {
 	t.Helper()
