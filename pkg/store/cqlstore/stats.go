@@ -40,13 +40,14 @@ const (
 	forChange    // writes
 	forLease
 	forSchema
+	forCopy // murre copy
 	purposes
 )
 
 var purposeNames = [purposes]string{
 	"append", "claim", "bucket", "inbox", "own_inbox", "update", "react", "log", "message", "history", "claim_cas", "cursor",
 	"acks", "device", "members", "member_change", "listing", "head", "receipt", "receipts", "user", "session", "block", "media",
-	"change_log", "change", "lease", "schema",
+	"change_log", "change", "lease", "schema", "copy",
 }
 
 type counters struct {
