@@ -72,6 +72,12 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, err
 	}
 	d.deliveryState.init(d)
+	if !o.AnySchema {
+		if err := d.checkSchema(ctx); err != nil {
+			d.session.Close()
+			return nil, err
+		}
+	}
 	return d, nil
 }
 
@@ -83,7 +89,10 @@ func (d *DB) DC() string { return d.o.DC }
 
 // Ports are the ports of the store, all on this DB.
 func (d *DB) Ports() store.Store {
-	s := store.Store{Engine: d}
+	s := store.Store{
+		Listing: listing{d}, Users: users{d}, Sessions: sessions{d}, Blocks: blocks{d}, Media: media{d}, Changes: changes{d},
+		Leases: leases{d}, Engine: d,
+	}
 	d.deliveryPorts(&s)
 	return s
 }

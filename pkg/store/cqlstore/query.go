@@ -2,14 +2,19 @@ package cqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/gocql/gocql"
 	"github.com/scylladb/gocqlx/v2/qb"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/murre-chat/murre/pkg/store"
 )
+
+// Timestamps are bound in microseconds. ScyllaDB refuses those more than three days ahead (restrict_future_timestamp), so "above
+// all others" can't be a constant of the far future.
 
 // statement is one CQL statement with what is known about it. Values are bound by position; names say which they are.
 type statement struct {
@@ -166,4 +171,62 @@ func (d *DB) newBatch(ctx context.Context, parts []bound, idempotent bool) *gocq
 		b.Entries[i] = gocql.BatchEntry{Stmt: p.s.cql, Args: p.values, Idempotent: idempotent}
 	}
 	return b
+}
+
+// atOnce is how many single-partition reads or writes of one call are under way at a time.
+const atOnce = 32
+
+// together calls do for 0..n-1, at most atOnce at a time, and returns the first error; the rest is waited for.
+func together(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	if n == 1 {
+		return do(ctx, 0)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for i := range n {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return do(ctx, i) })
+	}
+	return g.Wait()
+}
+
+// batchOf reads one row a key, in the order of keys; rows that don't exist are left out. At most maxBatch keys.
+func batchOf[K, V any](ctx context.Context, keys []K, read func(ctx context.Context, key K) (V, error)) ([]V, error) {
+	if len(keys) > maxBatch {
+		return nil, fmt.Errorf("cqlstore: %d keys in one read, at most %d", len(keys), maxBatch)
+	}
+	rows := make([]V, len(keys))
+	there := make([]bool, len(keys))
+	err := together(ctx, len(keys), func(ctx context.Context, i int) (err error) {
+		rows[i], err = read(ctx, keys[i])
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		there[i] = err == nil
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := rows[:0]
+	for i, ok := range there {
+		if ok {
+			out = append(out, rows[i])
+		}
+	}
+	return out, nil
+}
+
+// stamp is a moment in Unix milliseconds as the timestamp of a write, which must be positive.
+func stamp(ms int64) int64 { return max(ms, 1) * 1000 }
+
+// orUnset leaves a column as it is instead of writing a null, which would be a tombstone.
+func orUnset[T comparable](v T, bind any) any {
+	var zero T
+	if v == zero {
+		return gocql.UnsetValue
+	}
+	return bind
 }
