@@ -108,7 +108,7 @@ func (i *Importer) lines(rows []transfer.Row) ([]*line, error) {
 		case transfer.ReactionRow:
 			c, b, m := uuid(v.Conversation), MessageBucket(v.Kind, v.Message), int64(v.Message)
 			out = append(out, newLine(sheetReactions, c, b, m, uuid(v.User)).values(micros(v.At), []any{int64(v.At), v.Emoji}).
-				put(putReaction, c, b, m, uuid(v.User), reactionCell(v.Reaction), micros(v.At)))
+				put(putReaction, c, b, m, uuid(v.User), int64(v.At), v.Emoji, micros(v.At)))
 		case transfer.LogRow:
 			out = append(out, event(v))
 		case store.Claim:
@@ -224,9 +224,9 @@ func (i *Importer) message(m transfer.MessageRow) *line {
 	case m.Deleted:
 		erased := i.made() + erasedAhead.Microseconds()
 		l.want[contentColumn], l.at[contentColumn] = "", erased
-		return l.values(erased, true, cell).put(eraseMessage, erased, editCell{m.Version, m.EditedAt, ""}, c, b, n)
+		return l.values(erased, true, cell).put(eraseMessage, erased, int64(m.Version), m.EditedAt, c, b, n)
 	case m.Version != 0:
-		return l.values(0, nil).values(micros(m.Version), cell).put(editMessage, micros(m.Version), editCell{m.Version, m.EditedAt, m.Content}, c, b, n)
+		return l.values(0, nil).values(micros(m.Version), cell).put(editMessage, micros(m.Version), int64(m.Version), m.EditedAt, m.Content, c, b, n)
 	}
 	return l.values(0, nil, nil)
 }

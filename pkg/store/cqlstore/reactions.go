@@ -2,10 +2,7 @@ package cqlstore
 
 import (
 	"context"
-	"encoding/binary"
 	"slices"
-
-	"github.com/gocql/gocql"
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/store"
@@ -17,34 +14,19 @@ const (
 	reactionPage = 1000
 )
 
+// A reaction is the tuple (at, emoji): of two of the same millisecond the larger id wins, as it comes first.
 var (
-	putReaction = written(forReact, "INSERT INTO reactions (conversation_id, bucket, message_id, user_id, reaction) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
-		"conversation_id", "bucket", "message_id", "user_id", "reaction", "timestamp")
+	putReaction = written(forReact, "INSERT INTO reactions (conversation_id, bucket, message_id, user_id, reaction) VALUES (?, ?, ?, ?, (?, ?)) USING TIMESTAMP ?",
+		"conversation_id", "bucket", "message_id", "user_id", "at", "emoji", "timestamp")
 	getReactions = written(forHistory, "SELECT message_id, user_id, reaction FROM reactions WHERE conversation_id = ? AND bucket = ? AND message_id >= ? AND message_id <= ?",
 		"conversation_id", "bucket", "from", "to")
 )
-
-// reactionCell is the tuple (at, emoji). Of two of the same millisecond the larger id wins, as it comes first.
-type reactionCell chat.Reaction
-
-// MarshalCQL implements gocql.Marshaler.
-func (c reactionCell) MarshalCQL(gocql.TypeInfo) ([]byte, error) {
-	return tupleText(tupleInt(make([]byte, 0, 4+8+4+len(c.Emoji)), int64(c.At)), c.Emoji), nil
-}
-
-func tupleInt(b []byte, v int64) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(b, 8), uint64(v))
-}
-
-func tupleText(b []byte, s string) []byte {
-	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
-}
 
 // React sets or removes a reaction; a removed one leaves a row that keeps older writes from bringing it back. The event is
 // written after the row: whoever reads it early finds the reaction.
 func (m messages) React(ctx context.Context, r store.React) (chat.EventID, error) {
 	err := m.d.exec(ctx, putReaction, uuid(r.Conversation), MessageBucket(r.Kind, r.Message), int64(r.Message), uuid(r.Reaction.User),
-		reactionCell(r.Reaction), micros(r.Reaction.At))
+		int64(r.Reaction.At), r.Reaction.Emoji, micros(r.Reaction.At))
 	if err != nil {
 		return 0, err
 	}

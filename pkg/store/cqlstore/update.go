@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/gocql/gocql"
-
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/store"
 )
@@ -14,28 +12,16 @@ import (
 // the largest of all, as ScyllaDB refuses timestamps of more than three days in the future.
 const erasedAhead = 24 * time.Hour
 
+// An edit is the tuple (version, at, content): of two of one millisecond the larger version wins, as it comes first.
 var (
 	beforeUpdate = written(forUpdate, getMessage.cql, getMessage.names...)
-	editMessage  = written(forUpdate, "UPDATE messages USING TIMESTAMP ? SET edit = ? WHERE conversation_id = ? AND bucket = ? AND message_id = ?",
-		"timestamp", "edit", "conversation_id", "bucket", "message_id")
-	eraseMessage = written(forUpdate, "UPDATE messages USING TIMESTAMP ? SET deleted = true, content = '', edit = ? WHERE conversation_id = ? AND bucket = ? AND message_id = ?",
-		"timestamp", "edit", "conversation_id", "bucket", "message_id")
+	editMessage  = written(forUpdate, "UPDATE messages USING TIMESTAMP ? SET edit = (?, ?, ?) WHERE conversation_id = ? AND bucket = ? AND message_id = ?",
+		"timestamp", "version", "edited_at", "content", "conversation_id", "bucket", "message_id")
+	eraseMessage = written(forUpdate, "UPDATE messages USING TIMESTAMP ? SET deleted = true, content = '', edit = (?, ?, '') WHERE conversation_id = ? AND bucket = ? AND message_id = ?",
+		"timestamp", "version", "edited_at", "conversation_id", "bucket", "message_id")
 	buryMessage = written(forUpdate, "DELETE FROM messages USING TIMESTAMP ? WHERE conversation_id = ? AND bucket = ? AND message_id = ?",
 		"timestamp", "conversation_id", "bucket", "message_id")
 )
-
-// editCell is the tuple (version, at, content): of two of one millisecond the larger version wins, as it comes first.
-type editCell struct {
-	version chat.MessageID
-	at      int64
-	content string
-}
-
-// MarshalCQL implements gocql.Marshaler.
-func (c editCell) MarshalCQL(gocql.TypeInfo) ([]byte, error) {
-	b := make([]byte, 0, 4+8+4+8+4+len(c.content))
-	return tupleText(tupleInt(tupleInt(b, int64(c.version)), c.at), c.content), nil
-}
 
 // Update edits or deletes, and tells it afterwards: whoever reads the event early finds the row changed. A deletion leaves
 // empty text rather than tombstones, which could be collected before a late retry of the message comes. It keeps the version
@@ -51,12 +37,12 @@ func (m messages) Update(ctx context.Context, u store.Update) (chat.Message, cha
 	case row.Deleted:
 	case u.Delete:
 		at := max(micros(u.Version), m.d.now().UnixMicro()) + erasedAhead.Microseconds()
-		if err := m.d.exec(ctx, eraseMessage, at, editCell{row.Version, row.EditedAt, ""}, c, bucket, msg); err != nil {
+		if err := m.d.exec(ctx, eraseMessage, at, int64(row.Version), row.EditedAt, c, bucket, msg); err != nil {
 			return chat.Message{}, 0, err
 		}
 		row.Deleted, row.Content = true, ""
 	case u.Version > row.Version:
-		if err := m.d.exec(ctx, editMessage, micros(u.Version), editCell{u.Version, u.At, u.Content}, c, bucket, msg); err != nil {
+		if err := m.d.exec(ctx, editMessage, micros(u.Version), int64(u.Version), u.At, u.Content, c, bucket, msg); err != nil {
 			return chat.Message{}, 0, err
 		}
 		row.Version, row.EditedAt, row.Content = u.Version, u.At, u.Content
