@@ -120,7 +120,12 @@ type ChangeEntry struct {
 type Changes interface {
 	// Append writes entries; they are visible to every Since begun afterwards.
 	Append(ctx context.Context, entries []ChangeEntry) error
-	// Since returns up to limit entries after an id, ascending, and the id to go on from (never before after). With id 0:
-	// none, and only the current end is returned.
+	// Since returns up to limit entries after an id, ascending, and the id to go on from. With id 0: none, and only the current
+	// end is returned.
+	//
+	// A page of limit entries ends at its last one: go on from there at once. A shorter one reached the newest entry, and its end
+	// is the log's horizon, as in Inbox: before after where the engine's Lag isn't 0, since entries with smaller ids may still
+	// appear. So no entry is missed by who always goes on from end, and those of the last Lag are returned again by each read:
+	// what is done with an entry must bear repetition, or skip the ids that it has seen.
 	Since(ctx context.Context, after chat.EventID, limit int) (entries []ChangeEntry, end chat.EventID, err error)
 }
