@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,8 +29,9 @@ const (
 	writers = 8
 	// longer is how many times Timeout a request may take that carries or joins parts.
 	longer = 6
-	// attempts of a request that failed in a way that may pass.
-	attempts = 3
+	// attempts of a request that fails in a way that may pass, and the pause after the first; the next is twice as long.
+	attempts   = 3
+	firstPause = 100 * time.Millisecond
 )
 
 // Bucket implements media.Blobs in a bucket of S3. Safe for concurrent use; many gateways share one bucket.
@@ -60,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	transport := newTransport(o.Timeout)
 	creds := credentials.NewStaticV4(o.AccessKey, o.SecretKey, "")
 	core, err := minio.NewCore(o.Endpoint, &minio.Options{
-		Creds: creds, Secure: o.Secure, Region: o.Region, Transport: transport, MaxRetries: attempts,
+		Creds: creds, Secure: o.Secure, Region: o.Region, Transport: transport, MaxRetries: 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--s3: %s", err.Error())
@@ -189,18 +191,31 @@ func (b *Bucket) Failures(emit func(kind string, n float64)) {
 // Breaker is the circuit breaker before S3, for its state.
 func (b *Bucket) Breaker() *breaker.Breaker { return b.brk }
 
-// call makes one request, within a deadline and behind the breaker. Its error is of the port's making.
+// call makes one request, within a deadline for all its attempts and behind the breaker. f may be called several times. The
+// driver doesn't retry by itself: its second attempt may hide what the first one was told. Errors are of the port's making.
 func (b *Bucket) call(ctx context.Context, o op, limit time.Duration, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := b.brk.Do(func() error {
-		b.requests[o].Add(1)
-		return translate(f(ctx))
-	})
-	if err != nil && unavailable(err) {
+	for pause := firstPause; ; pause *= 2 {
+		err := b.brk.Do(func() error {
+			b.requests[o].Add(1)
+			return translate(f(ctx))
+		})
+		if !unavailable(err) {
+			return err
+		}
 		b.failures[o].Add(1)
+		if pause >= firstPause<<(attempts-1) {
+			return err
+		}
+		t := time.NewTimer(pause/2 + rand.N(pause))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		}
 	}
-	return err
 }
 
 // drop deletes objects that nobody needs any more. They are found again when a blob is deleted.

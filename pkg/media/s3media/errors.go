@@ -18,6 +18,9 @@ var errUnavailable = errors.New("S3 unavailable")
 // errRefused marks an answer that says no.
 var errRefused = errors.New("S3 refused")
 
+// errNoBucket is such an answer.
+var errNoBucket = fmt.Errorf("%w: there is no such bucket", errRefused)
+
 // unavailable reports whether an error of call counts against S3.
 func unavailable(err error) bool { return errors.Is(err, errUnavailable) }
 
@@ -38,10 +41,11 @@ func translate(err error) error {
 	}
 	switch {
 	case r.Code == "NoSuchBucket":
-		return fmt.Errorf("%w: there is no such bucket", errRefused)
+		return errNoBucket
 	case r.StatusCode == http.StatusNotFound, r.Code == "NoSuchKey", r.Code == "NoSuchUpload":
 		return media.ErrNotFound
-	case r.StatusCode == http.StatusInsufficientStorage, strings.Contains(r.Code, "StorageFull"), strings.Contains(r.Code, "QuotaExceeded"):
+	case r.StatusCode == http.StatusInsufficientStorage, strings.Contains(r.Code, "StorageFull"), strings.Contains(r.Code, "QuotaExceeded"),
+		strings.Contains(r.Message, "no space left on device"): // what MinIO says when it is full to the brim
 		return fmt.Errorf("%w: %s", media.ErrFull, r.Code)
 	case r.StatusCode >= 500, r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout, r.StatusCode == 0:
 		return fmt.Errorf("%w: %s: %s", errUnavailable, r.Code, r.Message)

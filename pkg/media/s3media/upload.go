@@ -35,11 +35,13 @@ func (b *Bucket) Create(ctx context.Context, id chat.MediaID, size int64, conten
 		return t, fmt.Errorf("create blob of %d bytes: %w", size, media.ErrTooLarge)
 	}
 	u, err := b.load(ctx, id)
+	if errors.Is(err, errNoBucket) { // S3 was away when we started
+		if err = b.ensure(ctx); err == nil {
+			err = media.ErrNotFound
+		}
+	}
 	if errors.Is(err, media.ErrNotFound) {
 		u, err = b.begin(ctx, id, size, contentType)
-		if errors.Is(err, errRefused) && b.ensure(ctx) == nil { // the bucket, perhaps: S3 was away when we started
-			u, err = b.begin(ctx, id, size, contentType)
-		}
 	}
 	if err != nil {
 		return t, fmt.Errorf("create blob: %w", err)
@@ -226,10 +228,14 @@ func readUpTo(r io.Reader, p []byte) (n int, err error) {
 }
 
 func (b *Bucket) putPart(ctx context.Context, id chat.MediaID, u *upload, n int, data []byte) error {
-	return b.call(ctx, opPart, longer*b.o.Timeout, func(ctx context.Context) error {
+	err := b.call(ctx, opPart, longer*b.o.Timeout, func(ctx context.Context) error {
 		_, err := b.s3.PutObjectPart(ctx, b.o.Bucket, key(id, media.Original), u.UploadID, n, bytes.NewReader(data), int64(len(data)), minio.PutObjectPartOptions{})
 		return err
 	})
+	if errors.Is(err, media.ErrNotFound) { // it was there a moment ago; whoever comes again is told whether it still is
+		return fmt.Errorf("%w: the upload has vanished", errUnavailable)
+	}
+	return err
 }
 
 // Complete implements media.Blobs. The content is read once from beginning to end for its hash, in constant memory.
