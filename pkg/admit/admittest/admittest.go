@@ -36,6 +36,7 @@ func Run(t *testing.T, make func(t *testing.T, rates [admit.NumLimits]admit.Rate
 		"one fresh among many":   testOneFresh,
 		"never two for one key":  testNeverTwo,
 		"refused claims nothing": testRefused,
+		"a moved claim":          testMoved,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, func(rates ...rate) Engine {
@@ -186,12 +187,17 @@ func testMessages(t *testing.T, with func(...rate) Engine) {
 func testClaims(t *testing.T, with func(...rate) Engine) {
 	e := with()
 	c := claim(1)
-	if d := admitted(t, e, c); !d.Fresh || d.Written {
+	d := admitted(t, e, c)
+	if !d.Fresh || d.Held != c {
 		t.Fatalf("%+v", d)
+	}
+	// An engine may have made the row already, and then says so.
+	if row, err := e.Claims.Get(t.Context(), c.User, c.ClientMessage); (err == nil) != d.Written || (d.Written && row != c) {
+		t.Fatalf("written: %v, but the row is %+v, %v", d.Written, row, err)
 	}
 	retry := c
 	retry.Message, retry.Digest = newID(), [16]byte{9}
-	d := admitted(t, e, retry)
+	d = admitted(t, e, retry)
 	if d.Fresh || d.Held != c {
 		t.Fatalf("%+v", d)
 	}
@@ -213,6 +219,30 @@ func testDurable(t *testing.T, with func(...rate) Engine) {
 	d, err := e.Admission.Admit(t.Context(), admit.Request{Claim: retry, Durable: true})
 	if err != nil || d.Fresh || d.Held != c || !d.Written {
 		t.Fatalf("%+v %v", d, err)
+	}
+	e.Admission.Done(d.Held)
+}
+
+// testMoved: after a claim was moved, whoever asks is told of the id that it was moved to.
+func testMoved(t *testing.T, with func(...rate) Engine) {
+	e := with()
+	c := claim(1)
+	d := admitted(t, e, c)
+	if _, err := e.Claims.PutIfAbsent(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	moved := c
+	moved.Message = newID()
+	if err := e.Claims.Move(t.Context(), moved, c.Message); err != nil {
+		t.Fatal(err)
+	}
+	e.Admission.Moved(t.Context(), moved)
+	e.Admission.Done(d.Held)
+	retry := c
+	retry.Message = newID()
+	d, err := e.Admission.Admit(t.Context(), admit.Request{Claim: retry, Durable: true})
+	if err != nil || d.Fresh || d.Held != moved {
+		t.Fatalf("%+v %v, want %v", d, err, moved.Message)
 	}
 	e.Admission.Done(d.Held)
 }
