@@ -39,7 +39,7 @@ func newAdmin(ctx context.Context, a *App) (*admin, error) {
 		}
 		say(w, http.StatusOK, "ready")
 	})
-	mux.Handle("/operate/", operate.Handler(desk(a.db, a.auth, a.cfg.Data, a.log), key, a.log))
+	mux.Handle("/operate/", operate.Handler(a.desk(), key, a.log))
 	return &admin{
 		listener: l, key: key,
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)},

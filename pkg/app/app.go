@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -15,9 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/murre-chat/murre/pkg/admit/localadmit"
 	"github.com/murre-chat/murre/pkg/auth"
-	"github.com/murre-chat/murre/pkg/bus/localbus"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/config"
 	"github.com/murre-chat/murre/pkg/gateway"
@@ -26,16 +25,13 @@ import (
 	"github.com/murre-chat/murre/pkg/httpapi"
 	"github.com/murre-chat/murre/pkg/inbox"
 	"github.com/murre-chat/murre/pkg/media"
-	"github.com/murre-chat/murre/pkg/media/diskmedia"
 	"github.com/murre-chat/murre/pkg/observe"
 	"github.com/murre-chat/murre/pkg/operate"
-	"github.com/murre-chat/murre/pkg/presence/localpresence"
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/router"
 	"github.com/murre-chat/murre/pkg/service"
 	"github.com/murre-chat/murre/pkg/session"
-	"github.com/murre-chat/murre/pkg/session/localsession"
-	"github.com/murre-chat/murre/pkg/store/pebblestore"
+	"github.com/murre-chat/murre/pkg/store"
 )
 
 // Info is what an App is told beside its options.
@@ -52,20 +48,16 @@ type App struct {
 	log  *slog.Logger
 	self session.GatewayID
 
-	db        *pebblestore.DB
-	sessions  *localsession.Registry
-	bus       *localbus.Bus
-	router    *router.Router
-	admission *localadmit.Admission
-	presence  *localpresence.Presence
-	service   *service.Service
-	auth      *auth.Auth
-	inbox     *inbox.Log
-	blobs     *diskmedia.Disk
-	sweeper   *media.Sweeper
-	gateway   *gateway.Gateway
-	server    *wsconn.Server
-	admin     *admin // nil: switched off
+	engines *engines
+	ports   store.Store // the engines', with what belongs on top of them
+	router  *router.Router
+	service *service.Service
+	auth    *auth.Auth
+	inbox   *inbox.Log
+	sweeper *media.Sweeper
+	gateway *gateway.Gateway
+	server  *wsconn.Server
+	admin   *admin // nil: switched off
 
 	sendTime, fanoutTime, deliverTime observe.Histogram
 
@@ -79,11 +71,7 @@ func New(ctx context.Context, cfg *config.Config, info Info) (_ *App, err error)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	host, herr := os.Hostname()
-	if herr != nil {
-		host = "murre"
-	}
-	a := &App{cfg: cfg, info: info, log: info.Log, self: session.GatewayID{Name: host, Epoch: time.Now().UnixMilli()}}
+	a := &App{cfg: cfg, info: info, log: info.Log, self: session.GatewayID{Name: gatewayName(cfg), Epoch: time.Now().UnixMilli()}}
 	var opened []io.Closer
 	defer func() {
 		if err != nil {
@@ -104,13 +92,15 @@ func New(ctx context.Context, cfg *config.Config, info Info) (_ *App, err error)
 	if err != nil {
 		return nil, err
 	}
-	if a.db, err = openStore(cfg.Data, cfg, a.log); err != nil {
+	if cfg.Store == "embedded" {
+		a.engines, err = openEmbedded(cfg, a.log)
+	} else {
+		a.engines, err = openCluster(ctx, cfg, a.self, a.log)
+	}
+	if err != nil {
 		return nil, err
 	}
-	opened = append(opened, a.db)
-	if a.blobs, err = diskmedia.Open(diskmedia.Options{Dir: mediaDir(cfg.Data)}); err != nil {
-		return nil, fmt.Errorf("open media: %w", err)
-	}
+	opened = append(opened, closerFunc(a.engines.close))
 	if err := a.assemble(verifier); err != nil {
 		return nil, err
 	}
@@ -136,15 +126,13 @@ func New(ctx context.Context, cfg *config.Config, info Info) (_ *App, err error)
 
 // assemble builds the parts between the engines and the doors.
 func (a *App) assemble(jwt *auth.Verifier) (err error) {
-	ports := a.db.Ports()
-	ports.Media = media.Erasing(ports.Media, a.blobs) // a deleted message takes the bytes of its media along
-	a.sessions = localsession.New()
-	a.bus = localbus.New()
-	a.router = router.New(router.Options{Self: a.self, Sessions: a.sessions, Bus: a.bus, Log: a.log, Alone: true})
-	a.admission = localadmit.New(localadmit.Options{Claims: ports.Claims, Rates: a.cfg.Rates.Limits()})
-	a.presence = localpresence.New(localpresence.Options{Users: ports.Users, Log: a.log})
+	e := a.engines
+	ports := e.ports
+	ports.Media = media.Erasing(ports.Media, e.blobs) // a deleted message takes the bytes of its media along
+	a.ports = ports
+	a.router = router.New(router.Options{Self: a.self, Sessions: e.sessions, Bus: e.bus, Log: a.log, Alone: e.alone})
 	a.service = service.New(service.Options{
-		Store: ports, Clock: a.db.Clock(), Router: a.router, Admit: a.admission, Log: a.log, Presence: a.presence,
+		Store: ports, Clock: e.clock, Router: a.router, Admit: e.admission, Log: a.log, Presence: e.presence,
 	})
 	a.auth, err = auth.New(auth.Options{
 		Users: ports.Users, Sessions: ports.Sessions, Changes: ports.Changes, Router: a.router, Log: a.log,
@@ -155,16 +143,25 @@ func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	}
 	a.inbox = inbox.New(inbox.Options{
 		Store: ports, Receipts: a.service, Conversations: a.service, Logger: a.log,
-		VerifyInterval: a.cfg.VerifyInterval, VerifyIdle: a.cfg.VerifyIdle,
+		FirstVerify: firstVerify(e), VerifyInterval: cmp.Or(a.cfg.VerifyInterval, e.verify), VerifyIdle: a.cfg.VerifyIdle,
 	})
-	a.sweeper = media.NewSweeper(a.blobs, ports.Media, a.log, time.Now)
+	a.sweeper = media.NewSweeper(e.blobs, ports.Media, a.log, time.Now)
 	return nil
+}
+
+// firstVerify is how soon after activity a device's log is looked at: at once where a read sees it, after a second, when
+// acks are to be stored, where the horizon trails.
+func firstVerify(e *engines) time.Duration {
+	if e.ports.Inbox.Lag() > 0 {
+		return time.Second
+	}
+	return 0
 }
 
 // rest builds what is served over plain HTTP.
 func (a *App) rest(origins auth.Origins) (http.Handler, error) {
 	api, err := httpapi.New(httpapi.Options{
-		Accounts: a.auth, Sessions: a.auth, Service: a.service, Inbox: a.inbox, Blobs: a.blobs, Limiter: a.admission, Log: a.log,
+		Accounts: a.auth, Sessions: a.auth, Service: a.service, Inbox: a.inbox, Blobs: a.engines.blobs, Limiter: a.engines.admission, Log: a.log,
 		Origins: origins, SecureCookies: a.cfg.TLSCert != "", MaxMedia: int64(a.cfg.MaxMedia), Ready: a.Ready,
 		Version: a.info.Version, AsyncAPI: protocol.AsyncAPI(), Home: a.info.Home,
 		ClientAddr: func(remote netip.AddrPort, forwarded []string) netip.AddrPort {
@@ -183,9 +180,18 @@ func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config)
 	limits.FrameBytes, limits.MediaBytes = int(a.cfg.MaxMessage), int(a.cfg.MaxMedia)
 	a.gateway = gateway.New(gateway.Options{
 		Self: a.self, Auth: a.auth, Origins: func(origin, host string) bool { return origins.Allowed(origin, host, true) },
-		Service: a.service, Inbox: a.inbox, Store: a.db.Ports(), Sessions: a.sessions, Presence: a.presence, Admit: a.admission,
-		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime,
+		Service: a.service, Inbox: a.inbox, Store: a.ports, Sessions: a.engines.sessions, Presence: a.engines.presence, Admit: a.engines.admission,
+		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime, Tell: a.router.Tell,
 	})
+	a.service.Watch(a.gateway.Changed)
+	a.service.Watch(func(e *store.ChangeEntry) {
+		if e.Kind == store.LogSession {
+			a.auth.Revoked(e.Session)
+		}
+	})
+	if a.engines.local != nil {
+		a.engines.local(a.gateway.Sessions)
+	}
 	a.router.SetLocal(timed{a.gateway, &a.fanoutTime, &a.deliverTime})
 	plain := &http.Server{Handler: rest, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	httpapi.Configure(plain)
@@ -210,7 +216,7 @@ func (a *App) Close() error {
 	if a.admin != nil {
 		errs = append(errs, a.admin.Close())
 	}
-	return errors.Join(append(errs, a.db.Close())...)
+	return errors.Join(append(errs, a.engines.close())...)
 }
 
 // abandon lets go of the bound port: a server that runs with an ended context closes it and ends.
@@ -232,7 +238,7 @@ func (a *App) Ready(ctx context.Context) error {
 	case !a.serving.Load():
 		return errors.New("starting")
 	}
-	return a.db.Ping(ctx)
+	return a.engines.ready(ctx)
 }
 
 // URL is where the server listens, for people to click on.

@@ -7,14 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/murre-chat/murre/pkg/auth"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/config"
 	"github.com/murre-chat/murre/pkg/operate"
-	"github.com/murre-chat/murre/pkg/store/pebblestore"
+	"github.com/murre-chat/murre/pkg/store"
 )
 
 // Connect returns an Operator for a data folder: the running server's when one serves it, otherwise one that works on the
@@ -45,7 +44,7 @@ func Connect(data string, log *slog.Logger) (operate.Operator, func() error, err
 	if err != nil {
 		return nil, nothing, fmt.Errorf("accounts: %w", closing(err, db))
 	}
-	return desk(db, accounts, data, log), db.Close, nil
+	return desk(db.Ports(), accounts, db, backupTo(db, data), log), db.Close, nil
 }
 
 // answers tells whether somebody listens there: the pid in the file of a server that crashed may be another program's now.
@@ -66,16 +65,12 @@ type nobody struct{}
 
 func (nobody) Push(context.Context, *chat.Push) {}
 
-func desk(db *pebblestore.DB, accounts *auth.Auth, data string, log *slog.Logger) *operate.Desk {
-	return operate.NewDesk(operate.Options{
-		Store: db.Ports(), Accounts: account{accounts}, Finder: db, Log: log,
-		Backup: func(ctx context.Context, to string) (operate.Backup, error) {
-			if !filepath.IsAbs(to) {
-				return operate.Backup{}, chat.Invalid("folder", "must be an absolute path")
-			}
-			return backup(ctx, db, data, to)
-		},
-	})
+func desk(ports store.Store, accounts *auth.Auth, finder operate.Finder, backup func(context.Context, string) (operate.Backup, error), log *slog.Logger) *operate.Desk {
+	return operate.NewDesk(operate.Options{Store: ports, Accounts: account{accounts}, Finder: finder, Log: log, Backup: backup})
+}
+
+func (a *App) desk() *operate.Desk {
+	return desk(a.engines.ports, a.auth, a.engines.finder, a.engines.backup, a.log)
 }
 
 // account shows auth to the desk.

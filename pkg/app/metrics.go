@@ -21,7 +21,7 @@ func (a *App) measure(m *observe.Metrics) {
 	a.measureSockets(m)
 	a.measureGateway(m)
 	a.measureInbox(m)
-	a.measureStore(m)
+	a.engines.measure(m)
 }
 
 // timed is a gateway whose deliveries of messages are timed.
@@ -99,6 +99,9 @@ func (a *App) measureGateway(m *observe.Metrics) {
 		emit("pushed", float64(a.router.Pushed.Load()))
 		emit("published", float64(a.router.Published.Load()))
 		emit("failed", float64(a.router.Failed.Load()))
+		emit("publishes", float64(a.router.Publishes.Load()))
+		emit("lookups", float64(a.router.Lookups.Load()))
+		emit("dropped", float64(a.router.Dropped.Load()))
 		emit("gaps", float64(a.router.Gaps.Load()))
 	})
 }
@@ -115,10 +118,10 @@ func (a *App) measureInbox(m *observe.Metrics) {
 	m.Counter("inbox_behind_total", "Devices that fell behind.", func() float64 { return float64(s.Behind.Load()) })
 }
 
-func (a *App) measureStore(m *observe.Metrics) {
+func measureStore(m *observe.Metrics, db *pebblestore.DB) {
 	stat := func(read func(s *pebblestore.Stats) float64) func() float64 {
 		return func() float64 {
-			s := a.db.Stats()
+			s := db.Stats()
 			return read(&s)
 		}
 	}
@@ -138,11 +141,11 @@ func (a *App) measureStore(m *observe.Metrics) {
 		return 0
 	}))
 	m.Histogram("store_commit_seconds", "Time of a commit, sync included.", func() observe.Values {
-		s := a.db.Stats()
+		s := db.Stats()
 		return cumulative(s.Latencies, s.CommitSeconds)
 	})
 	m.Histogram("store_commit_operations", "Operations that shared a commit.", func() observe.Values {
-		s := a.db.Stats()
+		s := db.Stats()
 		return cumulative(s.Groups, float64(s.Ops))
 	})
 }

@@ -23,20 +23,21 @@ const (
 func (a *App) Run(ctx context.Context) error {
 	ps := newParts(a.log)
 	// In the order of what stands on what.
-	for _, p := range []part{
-		{"session registry", a.sessions.Run},
-		{"bus", a.bus.Run},
+	e := a.engines
+	for _, p := range append(e.before, []part{
+		{"session registry", e.sessions.Run},
+		{"bus", e.bus.Run},
 		{"router", a.router.Run},
-		{"admission", a.admission.Run},
+		{"admission", e.admission.Run},
 		{"sign-ins", a.auth.Run},
 		{"media sweeper", a.sweeper.Run},
 		{"service", a.service.Run},
-		{"presence", a.presence.Run},
+		{"presence", e.presence.Run},
 		{"inbox", a.inbox.Run},
 		{"gateway", a.gateway.Run},
 		{"sockets", a.server.Run},
 		{"memory", a.tendMemory},
-	} {
+	}...) {
 		ps.start(p)
 	}
 	if a.admin != nil {
@@ -56,7 +57,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer cancel()
 	a.drain(stopping)
 	err := errors.Join(failed, ps.stop(stopping), operate.RemovePlace(a.cfg.Data))
-	if cerr := a.db.Close(); cerr != nil {
+	if cerr := e.close(); cerr != nil {
 		err = errors.Join(err, fmt.Errorf("close the store: %w", cerr))
 	}
 	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))

@@ -13,6 +13,7 @@ type Config struct {
 	Listen         string         // host:port of the one port: WebSocket, REST, page
 	Admin          string         // host:port of the admin port; "off": none
 	Data           string         // the data folder
+	Name           string         // of this process among the gateways; empty: host name and port
 	TLSCert        string         // PEM file; with TLSKey: serve TLS
 	TLSKey         string         // PEM file
 	TrustedProxies []netip.Prefix // who may name the client's address (PROXY protocol v2, X-Forwarded-For)
@@ -32,7 +33,7 @@ type Config struct {
 	Heartbeat        time.Duration // silence before the server pings; closed after two missed
 
 	// Delivery.
-	VerifyInterval time.Duration // at most one log re-read a connection and interval
+	VerifyInterval time.Duration // at most one log re-read a connection and interval; 0: as the store asks for
 	VerifyIdle     time.Duration // the same for idle connected users
 
 	// Accounts.
@@ -48,9 +49,15 @@ type Config struct {
 	MaxMedia Bytes // one upload
 
 	// The store.
-	Store       string // embedded
+	Store       string // embedded, or cql://…
+	Redis       string // redis://…; with a cql store
+	S3          string // http(s)://…; with a cql store
 	StoreCache  Bytes
 	StoreMemory Bytes // memtable
+
+	// For tests of what must go wrong.
+	ClockOffset  time.Duration // the wall clock is off by it
+	FaultBusDrop int           // one envelope in so many is lost; 0: none
 
 	// The process.
 	MemoryLimit Bytes  // soft limit of the Go heap; 0: none
@@ -73,7 +80,6 @@ func Default() *Config {
 		OutboundQueue:    256 << 10,
 		HandshakeTimeout: 5 * time.Second,
 		Heartbeat:        55 * time.Second,
-		VerifyInterval:   time.Second,
 		VerifyIdle:       30 * time.Minute,
 		Registration:     "open",
 		Rates:            DefaultRates(),
@@ -95,6 +101,7 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Listen, "listen", c.Listen, "host:port to serve WebSocket, REST and docs on")
 	fs.StringVar(&c.Admin, "admin", c.Admin, "host:port for metrics, health, pprof and murre's own commands; 'off' for none")
 	fs.StringVar(&c.Data, "data", c.Data, "data folder; made when missing, used by one process at a time")
+	fs.StringVar(&c.Name, "name", c.Name, "name of this gateway among the others, one for each; empty: the host's name and the port")
 	fs.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "PEM file with the certificate chain; with --tls-key, serve TLS")
 	fs.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "PEM file with the private key")
 	fs.Var((*prefixes)(&c.TrustedProxies), "trusted-proxies", "networks whose PROXY protocol v2 or X-Forwarded-For is believed, e.g. 10.0.0.0/8,fd00::/8")
@@ -112,7 +119,7 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 	fs.DurationVar(&c.HandshakeTimeout, "handshake-timeout", c.HandshakeTimeout, "time a client has to finish its upgrade request")
 	fs.DurationVar(&c.Heartbeat, "heartbeat", c.Heartbeat, "silence after which the server pings; two missed pings close")
 
-	fs.DurationVar(&c.VerifyInterval, "verify-interval", c.VerifyInterval, "after activity, re-read an active user's log at most this often")
+	fs.DurationVar(&c.VerifyInterval, "verify-interval", c.VerifyInterval, "after activity, re-read an active user's log at most this often; 0: 1s on the embedded store, 30s on a cluster")
 	fs.DurationVar(&c.VerifyIdle, "verify-idle", c.VerifyIdle, "re-read the log of idle connected users this often")
 
 	fs.StringVar(&c.Registration, "registration", c.Registration, "open: anyone may register; closed: only murre user add")
@@ -125,9 +132,17 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 	fs.Var(&c.Rates, "rate", "rate limit, may be repeated: NAME=COUNT/WINDOW, NAME=off, or off for none at all; names: "+rateNames())
 	fs.Var(&c.MaxMedia, "max-media", "largest upload")
 
-	fs.StringVar(&c.Store, "store", c.Store, "embedded: in the data folder")
+	fs.StringVar(&c.Store, "store", c.Store, "embedded: in the data folder; or cql://[user:password@]host,host/keyspace[?dc=NAME] for ScyllaDB or Cassandra")
+	fs.StringVar(&c.Redis, "redis", c.Redis, "redis://[user:password@]host:port,host:port of a Redis Cluster; with a cql store")
+	fs.StringVar(&c.S3, "s3", c.S3, "http(s)://key:secret@host:port/bucket[?region=R&public=URL] for media; with a cql store")
 	fs.Var(&c.StoreCache, "store-cache", "block cache of the embedded store")
 	fs.Var(&c.StoreMemory, "store-memory", "write buffer of the embedded store")
+
+	fs.DurationVar(&c.ClockOffset, "clock-offset", c.ClockOffset, "for tests: the wall clock is off by this")
+	fs.IntVar(&c.FaultBusDrop, "fault-bus-drop", c.FaultBusDrop, "for tests: lose one envelope in so many between gateways")
+	for _, hidden := range []string{"clock-offset", "fault-bus-drop"} {
+		fs.Lookup(hidden).Hidden = true
+	}
 
 	fs.Var(&c.MemoryLimit, "memory-limit", "soft limit of the process's heap; 0: none")
 	fs.IntVar(&c.GOGC, "gogc", c.GOGC, "heap growth in percent before the garbage collector runs")

@@ -82,7 +82,9 @@ func (c *Config) Validate() error {
 	size("outbound-queue", c.OutboundQueue, 16<<10, 1<<30)
 	within("handshake-timeout", c.HandshakeTimeout, 100*time.Millisecond, time.Minute)
 	within("heartbeat", c.Heartbeat, time.Second, time.Hour)
-	within("verify-interval", c.VerifyInterval, 100*time.Millisecond, time.Hour)
+	if c.VerifyInterval != 0 {
+		within("verify-interval", c.VerifyInterval, 100*time.Millisecond, time.Hour)
+	}
 	within("verify-idle", c.VerifyIdle, c.VerifyInterval, 24*time.Hour)
 
 	oneOf("registration", c.Registration, "open", "closed")
@@ -110,9 +112,29 @@ func (c *Config) Validate() error {
 	}
 	size("max-media", c.MaxMedia, 1<<10, 1<<40)
 
-	if c.Store != "embedded" {
-		bad("store", "%q: this build has the embedded store only", c.Store)
+	switch {
+	case c.Store == "embedded":
+		if c.Redis != "" {
+			bad("redis", "goes with a cql store; the embedded one runs alone")
+		}
+		if c.S3 != "" {
+			bad("s3", "goes with a cql store; the embedded one keeps media in its folder")
+		}
+	case strings.HasPrefix(c.Store, "cql://"):
+		if c.Redis == "" {
+			bad("redis", "is missing: gateways over a cql store find each other through a Redis Cluster")
+		}
+		if c.S3 == "" {
+			bad("s3", "is missing: gateways over a cql store share their media through S3")
+		}
+	default:
+		bad("store", "%q is neither embedded nor cql://host,host/keyspace", c.Store)
 	}
+	if len(c.Name) > 64 || strings.Trim(c.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-") != "" {
+		bad("name", "%q: at most 64 letters, digits and . _ : -", c.Name)
+	}
+	within("clock-offset", c.ClockOffset, -24*time.Hour, 24*time.Hour)
+	number("fault-bus-drop", c.FaultBusDrop, 0, 1<<30)
 	size("store-cache", c.StoreCache, 1<<20, 1<<40)
 	size("store-memory", c.StoreMemory, 1<<20, 4<<30)
 	if c.MemoryLimit != 0 {

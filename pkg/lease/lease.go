@@ -59,6 +59,7 @@ type Lease struct {
 	row     store.Lease
 	unknown bool // the last write timed out: the row may be either
 	next    store.Lease
+	final   func() id.ID // the last id made
 	lost    error
 	failed  chan struct{} // closed when lost is set
 }
@@ -152,6 +153,14 @@ func (l *Lease) HighWater() id.ID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return id.ID(l.row.HighWater)
+}
+
+// SetFinal tells how to learn the last id made, so that a slot that is released is reserved no further than it was used.
+// Release comes when no more ids are made.
+func (l *Lease) SetFinal(f func() id.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.final = f
 }
 
 // Lost is closed when the lease ends: its slot went to another, its name is another's, or it was released.
@@ -271,6 +280,9 @@ func (l *Lease) release(ctx context.Context) {
 	}
 	to := l.row
 	to.Holder, to.Counter = "", to.Counter+1
+	if l.final != nil && !l.unknown {
+		to.HighWater = min(to.HighWater, int64(l.final())+1)
+	}
 	if err := put(ctx, l.o, l.row, to); err != nil {
 		l.o.Log.Warn("node slot not released, it will be taken for free in time", "slot", l.row.Slot, "error", err)
 	}

@@ -1,0 +1,83 @@
+package app
+
+import (
+	"github.com/murre-chat/murre/pkg/bus/redisbus"
+	"github.com/murre-chat/murre/pkg/media/s3media"
+	"github.com/murre-chat/murre/pkg/observe"
+	"github.com/murre-chat/murre/pkg/rediscluster"
+	"github.com/murre-chat/murre/pkg/session/redissession"
+	"github.com/murre-chat/murre/pkg/store/cqlstore"
+)
+
+// clusterParts are the engines of a cluster whose counters are shown.
+type clusterParts struct {
+	db       *cqlstore.DB
+	redis    *rediscluster.Cluster
+	bus      *redisbus.Bus
+	sessions *redissession.Registry
+	blobs    *s3media.Bucket
+}
+
+// measure registers the metrics of a cluster's engines.
+func (p clusterParts) measure(m *observe.Metrics) {
+	statements := func(read func(s cqlstore.Statement) float64) func(emit func(string, float64)) {
+		return func(emit func(string, float64)) {
+			for _, s := range p.db.Stats().Statements {
+				emit(s.Name, read(s))
+			}
+		}
+	}
+	m.Labelled(observe.Grows, "cql_statements_total", "CQL statements begun, by what they are for; a batch is one.", "statement",
+		statements(func(s cqlstore.Statement) float64 { return float64(s.Count) }))
+	m.Labelled(observe.Grows, "cql_failed_total", "CQL statements that failed.", "statement",
+		statements(func(s cqlstore.Statement) float64 { return float64(s.Failed) }))
+	m.Labelled(observe.Grows, "cql_seconds_total", "Time spent in CQL statements.", "statement",
+		statements(func(s cqlstore.Statement) float64 { return s.Seconds }))
+	m.Counter("cql_retried_total", "Second attempts of CQL statements on another node.", func() float64 { return float64(p.db.Stats().Retried) })
+
+	m.Labelled(observe.Grows, "redis_round_trips_total", "Round trips to Redis by what they are for; a pipeline is one.", "purpose", func(emit func(string, float64)) {
+		for purpose, n := range p.redis.RoundTrips() {
+			emit(purpose.String(), float64(n))
+		}
+	})
+	m.Counter("redis_sent_total", "Requests to single Redis nodes, redirects and repeats included.", func() float64 { return float64(p.redis.Sent()) })
+	m.Gauge("redis_trusted", "1 while Redis is believed to have lost nothing; otherwise claims are taken in the store.", func() float64 {
+		if p.redis.Trusted() {
+			return 1
+		}
+		return 0
+	})
+	m.Labelled(observe.Varies, "breaker_state", "State of a circuit breaker: 0 closed, 1 half-open, 2 open.", "breaker", func(emit func(string, float64)) {
+		emit("cql", float64(p.db.Stats().Breaker))
+		emit("s3", float64(p.blobs.Breaker().State()))
+		for _, n := range p.redis.Nodes() {
+			emit("redis "+n.Addr, float64(n.Breaker))
+		}
+	})
+	m.Labelled(observe.Grows, "breaker_trips_total", "Times that a circuit breaker opened.", "breaker", func(emit func(string, float64)) {
+		emit("cql", float64(p.db.Stats().Trips))
+		emit("s3", float64(p.blobs.Breaker().Trips()))
+		for _, n := range p.redis.Nodes() {
+			emit("redis "+n.Addr, float64(n.Trips))
+		}
+	})
+	m.Labelled(observe.Grows, "bus_total", "What went over the bus.", "what", func(emit func(string, float64)) {
+		s := p.bus.Stats()
+		emit("published", float64(s.Published))
+		emit("batches", float64(s.Batches))
+		emit("unreceived", float64(s.Unreceived))
+		emit("failed", float64(s.Failed))
+		emit("received", float64(s.Received))
+		emit("repeated", float64(s.Repeated))
+		emit("undecodable", float64(s.DecodeErrors))
+		emit("rebuilds", float64(s.Rebuilds))
+		emit("probes_missed", float64(s.ProbesMissed))
+	})
+	m.Labelled(observe.Grows, "sessions_total", "What the session registry did.", "what", func(emit func(string, float64)) {
+		c := p.sessions.Counts()
+		emit("registered_again", float64(c.Again.Load()))
+		emit("freed", float64(c.Freed.Load()))
+		emit("refused", float64(c.Refused.Load()))
+		emit("lease_missing", float64(c.LeaseNil.Load()))
+	})
+}
