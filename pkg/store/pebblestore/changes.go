@@ -35,7 +35,7 @@ func (s changes) Append(ctx context.Context, entries []store.ChangeEntry) error 
 // Since returns entries after an id, and the id to go on from.
 func (s changes) Since(ctx context.Context, from chat.EventID, limit int) (out []store.ChangeEntry, end chat.EventID, err error) {
 	err = s.d.read(ctx, "changes", func(v *view) error {
-		end = max(v.horizon, from)
+		end = max(v.horizon, from, 1) // never 0, which asks for the end only: an empty store has one too
 		if from == 0 {
 			return nil
 		}
