@@ -92,7 +92,7 @@ func (i *Importer) lines(rows []transfer.Row) ([]*line, error) {
 		case store.Head:
 			cell := []any{int64(v.Last), uuid(v.Sender), v.Preview}
 			out = append(out, newLine(sheetHeads, uuid(v.Conversation)).values(micros(v.Last), cell).
-				put(headInsert, uuid(v.Conversation), cell, micros(v.Last)))
+				put(headInsert, uuid(v.Conversation), int64(v.Last), uuid(v.Sender), v.Preview, micros(v.Last)))
 		case transfer.MarkRow:
 			out = marks(out, v)
 		case chat.Media:
