@@ -93,6 +93,7 @@ func Open(o Options) (*Cluster, error) {
 	}
 	c.masters.Store(&[]string{})
 	c.onMaster.Store(&[]*breaker.Breaker{})
+	redis.SetLogger(driverLog{o.Log}) // the driver has one for the process, which is standard error
 	c.client = redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs: slices.Clone(o.Addrs), Username: o.Username, Password: o.Password, TLSConfig: o.TLS,
 		NewClient: c.newNode,
@@ -104,6 +105,7 @@ func Open(o Options) (*Cluster, error) {
 		ReadBufferSize: bufferSize, WriteBufferSize: bufferSize,
 		// RESP2: nothing here needs pushed frames, and looking for them costs a system call a command.
 		Protocol:                 2,
+		DisableIdentity:          true, // saves a round trip a connection
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		// One command is one round trip to one node; the driver's own splitting of commands over shards isn't used.
 		DisableRoutingPolicies:     true,
@@ -111,6 +113,15 @@ func Open(o Options) (*Cluster, error) {
 	})
 	c.client.AddHook(clusterHook{c})
 	return c, nil
+}
+
+// driverLog takes what the driver has to say, such as each failed dial: what matters of it is counted or told of elsewhere.
+type driverLog struct{ log *slog.Logger }
+
+func (l driverLog) Printf(ctx context.Context, format string, v ...any) {
+	if l.log.Enabled(ctx, slog.LevelDebug) {
+		l.log.Log(ctx, slog.LevelDebug, "redis driver", "says", fmt.Sprintf(format, v...))
+	}
 }
 
 // Client is the driver's client: its calls pass the breakers and are counted. An open breaker shows as breaker.ErrOpen.

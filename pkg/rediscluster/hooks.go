@@ -66,35 +66,44 @@ func (h nodeHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (h nodeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if purposeOf(ctx) == Topology && cmd.Name() == "info" {
-			return h.look(func() error { return next(ctx, cmd) })
+			return h.look(ctx, func(ctx context.Context) error { return next(ctx, cmd) })
 		}
-		return h.guard(ctx, func() error { return next(ctx, cmd) })
+		return h.guard(ctx, func(ctx context.Context) error { return next(ctx, cmd) })
 	}
 }
 
 func (h nodeHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		return h.guard(ctx, func() error { return next(ctx, cmds) })
+		return h.guard(ctx, func(ctx context.Context) error { return next(ctx, cmds) })
 	}
 }
 
-func (h nodeHook) guard(ctx context.Context, f func() error) error {
+// insideKey marks calls made on behalf of another that passed already: the driver sends a new connection's first commands
+// through the same hooks. They must not ask again, or the one trial of a half-open breaker would refuse itself.
+type insideKey struct{}
+
+func (h nodeHook) guard(ctx context.Context, f func(context.Context) error) error {
+	if ctx.Value(insideKey{}) != nil {
+		return f(ctx)
+	}
 	if err := ctx.Err(); err != nil { // its caller's time is up: that says nothing of the node
 		return err
 	}
 	h.c.sent.Add(1)
-	return h.b.Do(f)
+	ctx = context.WithValue(ctx, insideKey{}, true)
+	return h.b.Do(func() error { return f(ctx) })
 }
 
 // look asks a node even while its breaker is open, and closes it when the node answers: nobody need wait out the reset
 // once the node is known to be back.
-func (h nodeHook) look(f func() error) error {
+func (h nodeHook) look(ctx context.Context, f func(context.Context) error) error {
 	h.c.sent.Add(1)
-	err := h.b.Do(f)
+	ctx = context.WithValue(ctx, insideKey{}, true)
+	err := h.b.Do(func() error { return f(ctx) })
 	if !errors.Is(err, breaker.ErrOpen) {
 		return err
 	}
-	if err = f(); err == nil {
+	if err = f(ctx); err == nil {
 		h.b.Restore()
 	}
 	return err

@@ -68,6 +68,8 @@ func (c *Cluster) poll(ctx context.Context) {
 		}
 		if w.failed++; w.failed == 2 {
 			c.log.Warn("redis cluster is down or in part", "error", err)
+		} else {
+			c.log.Debug("redis cluster is down or in part", "error", err)
 		}
 		c.okUntil.Store(0)
 	} else {
