@@ -61,7 +61,7 @@ type stack struct {
 	url    string
 	auth   *auth.Auth
 	router *recorder
-	blobs  *diskmedia.Disk
+	blobs  media.Blobs
 	server *httptest.Server
 }
 
@@ -74,6 +74,7 @@ type settings struct {
 	api     func(*httpapi.Options)
 	minFree int64
 	free    func(string) (int64, error)
+	blobs   media.Blobs // default: a folder
 }
 
 func newStack(t *testing.T, options ...option) *stack {
@@ -85,8 +86,11 @@ func newStack(t *testing.T, options ...option) *stack {
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	db, err := pebblestore.Open(pebblestore.Options{Dir: t.TempDir(), Logger: log, NoSync: true, MemTableBytes: 4 << 20})
 	require.NoError(t, err)
-	blobs, err := diskmedia.Open(diskmedia.Options{Dir: t.TempDir(), MinFree: s.minFree, Free: s.free})
-	require.NoError(t, err)
+	blobs := s.blobs
+	if blobs == nil {
+		blobs, err = diskmedia.Open(diskmedia.Options{Dir: t.TempDir(), MinFree: s.minFree, Free: s.free})
+		require.NoError(t, err)
+	}
 	ports := db.Ports()
 	ports.Media = media.Erasing(ports.Media, blobs)
 	router := &recorder{}
