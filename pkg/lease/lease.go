@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -93,19 +94,21 @@ func Take(ctx context.Context, o Options) (*Lease, error) {
 		}
 		to := from
 		to.Holder, to.Counter = o.Name+"/"+o.Nonce, from.Counter+1
-		switch err := put(ctx, o, from, to); {
-		case err == nil:
+		err = put(ctx, o, from, to)
+		if err == nil {
 			return &Lease{o: o, row: to, failed: make(chan struct{})}, nil
-		case errors.Is(err, store.ErrConflict) && try < attempts:
-			continue
-		case !errors.Is(err, store.ErrConflict):
-			// Unknown: look whether it was written.
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			// Unknown, as when many start at once: look whether it was written. Should it be later, the slot is released in time.
 			if row, gerr := get(ctx, o, to.Slot); gerr == nil && row == to {
 				return &Lease{o: o, row: to, failed: make(chan struct{})}, nil
 			}
+		}
+		if try >= attempts {
 			return nil, fmt.Errorf("lease: take node slot %d: %w", to.Slot, err)
-		default:
-			return nil, fmt.Errorf("lease: take a node slot: %w", err)
+		}
+		if perr := pause(ctx, time.Duration(rand.Int64N(int64(100*time.Millisecond)))); perr != nil {
+			return nil, fmt.Errorf("lease: take node slot %d: %w", to.Slot, errors.Join(err, perr))
 		}
 	}
 }
