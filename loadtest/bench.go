@@ -24,6 +24,8 @@ type BenchOptions struct {
 	// Taking them costs the server a little.
 	Profiles string
 	Args     []string // further flags of the server
+	// Cassandra is how many Cassandra nodes the cluster has that is measured; 0: one embedded server.
+	Cassandra int
 }
 
 // Form is how large a bench is.
@@ -83,9 +85,14 @@ var scenarios = []scenario{
 }
 
 // ScenarioNames lists the scenarios and what they measure.
-func ScenarioNames() []string {
+func ScenarioNames() []string { return namesOf(scenarios) }
+
+// ClusterScenarioNames lists those of a cluster.
+func ClusterScenarioNames() []string { return namesOf(clusterScenarios) }
+
+func namesOf(list []scenario) []string {
 	var out []string
-	for _, s := range scenarios {
+	for _, s := range list {
 		out = append(out, s.name+": "+s.what)
 	}
 	return out
@@ -93,16 +100,32 @@ func ScenarioNames() []string {
 
 // Bench runs the scenarios and returns their figures.
 func Bench(ctx context.Context, o BenchOptions) (*Result, error) {
+	list := scenarios
+	if o.Cassandra > 0 {
+		list = clusterScenarios
+	}
 	for _, n := range o.Only {
-		if !slices.ContainsFunc(scenarios, func(s scenario) bool { return s.name == n }) {
-			return nil, fmt.Errorf("no scenario %q; there are %s", n, strings.Join(ScenarioNames(), "; "))
+		if !slices.ContainsFunc(list, func(s scenario) bool { return s.name == n }) {
+			return nil, fmt.Errorf("no scenario %q; there are %s", n, strings.Join(namesOf(list), "; "))
 		}
 	}
 	if _, err := os.Stat(o.Bin); err != nil {
 		return nil, fmt.Errorf("the server's binary: %w", err)
 	}
 	res := newResult(o)
-	for _, sc := range scenarios {
+	var fl *fleet
+	if o.Cassandra > 0 {
+		fl = &fleet{bin: o.Bin, work: filepath.Join(o.work(), "murre-bench"), subnet: "127.0.25", log: o.Out, args: o.Args, heapMB: 3072 / (o.Cassandra + 1), direct: true}
+		defer func() {
+			if err := fl.down(context.WithoutCancel(ctx)); err != nil {
+				_, _ = fmt.Fprintln(o.Out, "the cluster's end:", err)
+			}
+		}()
+		if err := fl.up(ctx, o.Cassandra); err != nil {
+			return res, fmt.Errorf("bring the cluster up: %w", err)
+		}
+	}
+	for _, sc := range list {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, sc.name) {
 			continue
 		}
@@ -113,7 +136,7 @@ func Bench(ctx context.Context, o BenchOptions) (*Result, error) {
 		for run := range runs {
 			began := time.Now()
 			_, _ = fmt.Fprintf(o.Out, "%-8s %s, run %d of %d …", sc.name, sc.what, run+1, runs)
-			err := runScenario(ctx, o, sc, res)
+			err := runScenario(ctx, o, fl, sc, res)
 			_, _ = fmt.Fprintf(o.Out, " %.0f s\n", time.Since(began).Seconds())
 			if err != nil {
 				return res, fmt.Errorf("%s: %w", sc.name, err)
@@ -123,12 +146,30 @@ func Bench(ctx context.Context, o BenchOptions) (*Result, error) {
 	return res, nil
 }
 
-func runScenario(ctx context.Context, o BenchOptions, sc scenario, res *Result) error {
+func (o BenchOptions) work() string {
+	if o.Work == "" {
+		return os.TempDir()
+	}
+	return o.Work
+}
+
+// scale is the size of things: a cluster gives its open loop less.
+func (o BenchOptions) scale() scale {
+	s := scales[o.Form]
+	if o.Cassandra > 0 {
+		s.rate = min(s.rate, 500)
+		s.history = min(s.history, 10_000_000)
+		s.historyText = min(s.historyText, 200)
+	}
+	return s
+}
+
+func runScenario(ctx context.Context, o BenchOptions, fl *fleet, sc scenario, res *Result) error {
 	dir, err := os.MkdirTemp(o.Work, "bench-"+sc.name+"-")
 	if err != nil {
 		return fmt.Errorf("working folder: %w", err)
 	}
-	r := &rig{name: sc.name, scale: scales[o.Form], dir: dir, o: o, res: res}
+	r := &rig{name: sc.name, scale: o.scale(), dir: dir, o: o, res: res, fleet: fl}
 	err = sc.run(ctx, r)
 	err = errors.Join(err, r.close())
 	if err != nil {

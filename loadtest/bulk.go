@@ -2,61 +2,18 @@ package loadtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
 	"github.com/murre-chat/murre/pkg/client"
 	"github.com/murre-chat/murre/pkg/store"
-	"github.com/murre-chat/murre/pkg/store/pebblestore"
 )
-
-// bulkSlot is the node slot in ids of bulk-loaded messages: none that a server has.
-const bulkSlot = 4000
-
-// bulk fills the embedded store of a stopped server directly, through the same port that the server uses, but without
-// clients: so many messages can't be sent in the time that a bench has. The rows are the same.
-func (r *rig) bulk(ctx context.Context, fill func(ctx context.Context, s store.Store) error) error {
-	db, err := pebblestore.Open(pebblestore.Options{
-		Dir: filepath.Join(r.dir, "data", "store"), Logger: slog.New(slog.DiscardHandler), MemTableBytes: 64 << 20,
-	})
-	if err != nil {
-		return fmt.Errorf("bulk load: %w", err)
-	}
-	if err := fill(ctx, db.Ports()); err != nil {
-		return errors.Join(fmt.Errorf("bulk load: %w", err), db.Close())
-	}
-	if err := db.Close(); err != nil {
-		return fmt.Errorf("bulk load: close: %w", err)
-	}
-	return nil
-}
-
-// appendAll appends n messages from many goroutines, which share commits.
-func appendAll(ctx context.Context, s store.Store, n int, make func(i int) *store.Append) error {
-	const writers = 256
-	g, ctx := errgroup.WithContext(ctx)
-	for w := range writers {
-		g.Go(func() error {
-			for i := w; i < n; i += writers {
-				if _, err := s.Messages.Append(ctx, make(i)); err != nil {
-					return fmt.Errorf("message %d: %w", i, err)
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
 
 // runBacklog: one person comes back to a million pending messages in ten thousand conversations; what counts is the
 // first batch.
@@ -64,41 +21,29 @@ func runBacklog(ctx context.Context, r *rig) error {
 	if err := r.start(ctx); err != nil {
 		return err
 	}
-	ps := people(r.s, "hermit", 1)
+	ps := r.people("hermit", 1)
 	if err := meet(ctx, r.s, ps); err != nil {
 		return err
 	}
-	if err := r.stopServer(); err != nil {
+	if err := r.stopServer(ctx); err != nil {
 		return err
 	}
 	me := ps[0]
 	now := time.Now()
-	if err := r.bulk(ctx, func(ctx context.Context, s store.Store) error {
-		others := make([]chat.UserID, r.scale.backlogConvs)
-		convs := make([]chat.ConversationID, len(others))
-		g, gctx := errgroup.WithContext(ctx)
-		g.SetLimit(128)
-		for i := range others {
-			g.Go(func() error {
-				others[i] = chat.NewUserID(now)
-				convs[i] = chat.DirectID(me.id, others[i])
-				name := fmt.Sprintf("bulk_%d", i)
-				u := chat.User{ID: others[i], Username: name, DisplayName: name, CreatedAt: now.UnixMilli()}
-				if err := s.Users.Create(gctx, u); err != nil {
-					return err
-				}
-				c := chat.Conversation{ID: convs[i], Kind: chat.Direct, CreatedBy: others[i], CreatedAt: now.UnixMilli()}
-				return s.Members.CreateDirect(gctx, c, me.id, others[i])
-			})
-		}
-		if err := g.Wait(); err != nil {
+	others := make([]chat.User, r.scale.backlogConvs)
+	for i := range others {
+		name := fmt.Sprintf("bulk_%s%d", r.uniqueTag(), i)
+		others[i] = chat.User{ID: chat.NewUserID(now), Username: name, DisplayName: name, CreatedAt: now.UnixMilli()}
+	}
+	base := id.At(now.Add(-time.Hour)).UnixMillis() - id.EpochMillis
+	if err := r.bulk(ctx, func(ctx context.Context, s stock) error {
+		if err := s.direct(ctx, me.id, others); err != nil {
 			return err
 		}
-		base := id.At(now.Add(-time.Hour)).UnixMillis() - id.EpochMillis
-		return appendAll(ctx, s, r.scale.backlog, func(i int) *store.Append {
-			k := i % len(convs)
+		return s.messages(ctx, r.scale.backlog, len(others), func(i int) *store.Append {
+			from := others[i%len(others)].ID
 			return &store.Append{Kind: chat.Direct, Recipients: []chat.UserID{me.id}, Message: chat.Message{
-				ID: chat.MessageID(id.Make(base+int64(i)/400, bulkSlot, i%400)), Conversation: convs[k], Sender: others[k],
+				ID: chat.MessageID(id.Make(base+int64(i)/400, bulkSlot, i%400)), Conversation: chat.DirectID(me.id, from), Sender: from,
 				ClientMessageID: chat.NewClientMessageID(now), ContentType: chat.Text, Content: text(int64(i)),
 			}}
 		})
@@ -129,7 +74,7 @@ func runHistory(ctx context.Context, r *rig) error {
 	if err := r.start(ctx); err != nil {
 		return err
 	}
-	ps := people(r.s, "reader", 2)
+	ps := r.people("reader", 2)
 	if err := meet(ctx, r.s, ps); err != nil {
 		return err
 	}
@@ -137,7 +82,7 @@ func runHistory(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	if err := r.stopServer(); err != nil {
+	if err := r.stopServer(ctx); err != nil {
 		return err
 	}
 	const span = 600 * 24 * time.Hour
@@ -147,8 +92,8 @@ func runHistory(ctx context.Context, r *rig) error {
 	at := func(i int) chat.MessageID {
 		return chat.MessageID(id.Make(first+int64(float64(i)*float64(span.Milliseconds()-3600_000)/float64(n)), bulkSlot, i%id.MaxSeq))
 	}
-	if err := r.bulk(ctx, func(ctx context.Context, s store.Store) error {
-		return appendAll(ctx, s, n, func(i int) *store.Append {
+	if err := r.bulk(ctx, func(ctx context.Context, s stock) error {
+		return s.messages(ctx, n, 1, func(i int) *store.Append {
 			return &store.Append{Kind: chat.Direct, Message: chat.Message{
 				ID: at(i), Conversation: convs[0], Sender: ps[i%2].id, ClientMessageID: chat.NewClientMessageID(time.Now()),
 				ContentType: chat.Text, Content: content,
@@ -157,14 +102,16 @@ func runHistory(ctx context.Context, r *rig) error {
 	}); err != nil {
 		return err
 	}
-	size, err := folderBytes(filepath.Join(r.dir, "data"))
-	if err != nil {
-		return err
-	}
 	if err := r.start(ctx); err != nil {
 		return err
 	}
-	r.res.add("history", "start to ready with the big conversation", r.s.Ready.Seconds(), fmt.Sprintf("%.2f GB of data", float64(size)/1e9))
+	if r.fleet == nil {
+		size, err := folderBytes(filepath.Join(r.dir, "data"))
+		if err != nil {
+			return err
+		}
+		r.res.add("history", "start to ready with the big conversation", r.s.Ready.Seconds(), fmt.Sprintf("%.2f GB of data", float64(size)/1e9))
+	}
 	if err := meet(ctx, r.s, ps); err != nil {
 		return err
 	}

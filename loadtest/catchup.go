@@ -18,7 +18,7 @@ func runCatchup(ctx context.Context, r *rig) error {
 		return err
 	}
 	n := r.scale.receivers
-	ps := people(r.s, "away", 2*n)
+	ps := r.people("away", 2*n)
 	if err := meet(ctx, r.s, ps); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ type duet struct {
 // newDuet makes the users and conversations and connects everybody.
 func newDuet(ctx context.Context, r *rig) (*duet, error) {
 	n := r.scale.pairs
-	ps := people(r.s, "pair", 2*n)
+	ps := r.people("pair", 2*n)
 	if err := meet(ctx, r.s, ps); err != nil {
 		return nil, err
 	}

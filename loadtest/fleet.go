@@ -11,6 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/murre-chat/murre/deploy/native"
 	"github.com/murre-chat/murre/loadtest/wire"
@@ -25,6 +28,9 @@ type fleet struct {
 	work   string // its folder is below it
 	subnet string
 	log    io.Writer
+	args   []string // further flags of the gateways
+	heapMB int      // of a Cassandra node; 0: native's own
+	direct bool     // sockets go to the gateways themselves, in turn, not through the balancer
 	o      FaultOptions
 
 	c     *native.Cluster
@@ -63,9 +69,14 @@ func (fl *fleet) up(ctx context.Context, nodes int) error {
 	if err != nil {
 		return fmt.Errorf("token secret: %w", err)
 	}
+	ring := make([]native.Node, nodes)
+	for i := range ring {
+		ring[i].HeapMB = fl.heapMB
+	}
+	began := time.Now()
 	c, err := native.Up(ctx, native.Options{
-		Dir: fl.dir, Subnet: fl.subnet, Cassandra: make([]native.Node, nodes), Redis: true, S3: native.MinIO, Binary: fl.bin,
-		Gateways: fleetGateways, GatewayArgs: []string{"--jwt-secret-file", secretFile}, HAProxy: true,
+		Dir: fl.dir, Subnet: fl.subnet, Cassandra: ring, Redis: true, S3: native.MinIO, Binary: fl.bin,
+		Gateways: fleetGateways, GatewayArgs: append([]string{"--jwt-secret-file", secretFile}, fl.args...), HAProxy: true,
 		Log: slog.New(slog.NewTextHandler(fl.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
@@ -76,7 +87,12 @@ func (fl *fleet) up(ctx context.Context, nodes int) error {
 		return fmt.Errorf("address of the balancer: %w", err)
 	}
 	fl.c, fl.nodes = c, nodes
-	fl.srv = &Server{URL: c.URL(), Target: wire.Target{Addr: at, Path: "/ws"}, Secret: secret, done: make(chan struct{}), log: &tail{}, fleet: fl}
+	fl.srv = &Server{URL: c.URL(), Target: wire.Target{Addr: at, Path: "/ws"}, Secret: secret, done: make(chan struct{}), log: &tail{}, fleet: fl, began: began}
+	for _, name := range fl.gateways() {
+		if at, err := netip.ParseAddrPort(c.Addr(name)); err == nil && fl.direct {
+			fl.srv.spread = append(fl.srv.spread, wire.Target{Addr: at, Path: "/ws"})
+		}
+	}
 	return nil
 }
 
@@ -91,6 +107,31 @@ func (fl *fleet) down(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// gateways are the names of the gateways.
+func (fl *fleet) gateways() (names []string) {
+	for _, m := range fl.c.Members() {
+		if strings.HasPrefix(m, "gateway-") {
+			names = append(names, m)
+		}
+	}
+	return names
+}
+
+// endGateways ends the gateways in peace, all at once; up starts them again.
+func (fl *fleet) endGateways(ctx context.Context) error {
+	var g errgroup.Group
+	for _, name := range fl.gateways() {
+		g.Go(func() error { return fl.c.End(ctx, name) })
+	}
+	return g.Wait()
+}
+
+// tag begins the names of people who must be nobody else's on this cluster.
+func (fl *fleet) tag() string {
+	fl.runs++
+	return fmt.Sprintf("r%d-%d-", os.Getpid(), fl.runs)
 }
 
 // member is the n-th of a kind, counted around.

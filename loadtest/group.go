@@ -27,7 +27,7 @@ func runGroup(ctx context.Context, r *rig) error {
 		return err
 	}
 	n := r.scale.members
-	ps := people(r.s, "member", n)
+	ps := r.people("member", n)
 	if err := meet(ctx, r.s, ps); err != nil {
 		return err
 	}

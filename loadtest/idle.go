@@ -22,7 +22,7 @@ func runIdle(ctx context.Context, r *rig) error {
 		return err
 	}
 	n := r.scale.idle
-	ps := people(r.s, "idle", n)
+	ps := r.people("idle", n)
 	h := &hooks{}
 	sockets := func() []*wire.Client {
 		cs := make([]*wire.Client, n)
@@ -40,7 +40,7 @@ func runIdle(ctx context.Context, r *rig) error {
 	if err := r.on(ctx, func() { cutAll(first) }); err != nil {
 		return err
 	}
-	if err := r.stopServer(); err != nil {
+	if err := r.stopServer(ctx); err != nil {
 		return err
 	}
 	if err := r.start(ctx); err != nil {
@@ -55,11 +55,11 @@ func runIdle(ctx context.Context, r *rig) error {
 	if err := r.sleep(ctx, time.Second); err != nil {
 		return err
 	}
-	before, err := rss(r.s.PID())
+	before, err := r.s.rss()
 	if err != nil {
 		return err
 	}
-	cpu0, err := cpuTime(r.s.PID())
+	cpu0, err := r.s.cpu()
 	if err != nil {
 		return err
 	}
@@ -67,18 +67,18 @@ func runIdle(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	cpu1, err := cpuTime(r.s.PID())
+	cpu1, err := r.s.cpu()
 	if err != nil {
 		return err
 	}
-	peak, err := rss(r.s.PID())
+	peak, err := r.s.rss()
 	if err != nil {
 		return err
 	}
 	if err := r.sleep(ctx, r.scale.settle); err != nil {
 		return err
 	}
-	after, err := rss(r.s.PID())
+	after, err := r.s.rss()
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func runStorm(ctx context.Context, r *rig) error {
 		return err
 	}
 	n := r.scale.storm
-	ps := people(r.s, "storm", n)
+	ps := r.people("storm", n)
 	h := &hooks{}
 	clients := make([]*wire.Client, n)
 	for i, p := range ps {

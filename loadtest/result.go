@@ -34,6 +34,7 @@ type Result struct {
 	Server  string    `json:"server"` // what the binary says of its version
 	Load    string    `json:"load"`   // load averages before the first run: a busy machine makes every figure worse
 	Form    string    `json:"form"`
+	Cluster string    `json:"cluster,omitempty"` // what it consists of; empty: one embedded server
 	Figures []*Figure `json:"figures"`
 }
 
@@ -42,7 +43,29 @@ func newResult(o BenchOptions) *Result {
 	if err != nil {
 		version = []byte("unknown")
 	}
-	return &Result{At: time.Now().UTC().Truncate(time.Second), Machine: machine(), Server: strings.TrimSpace(string(version)), Load: loadAverage(), Form: [...]string{"short", "standard", "long"}[o.Form]}
+	res := &Result{At: time.Now().UTC().Truncate(time.Second), Machine: machine(), Server: strings.TrimSpace(string(version)), Load: loadAverage(), Form: [...]string{"short", "standard", "long"}[o.Form]}
+	if o.Cassandra > 0 {
+		res.Cluster = fmt.Sprintf("%d gateways, Cassandra × %d (replication %d), Redis Cluster 3 + 3, MinIO, all on this machine", fleetGateways, o.Cassandra, min(o.Cassandra, 3))
+	}
+	return res
+}
+
+// budget is what a figure has to reach here.
+func (r *Result) budget(name string) budget {
+	if r.Cluster != "" {
+		return clusterBudgets[name]
+	}
+	return budgets[name]
+}
+
+// last is the newest run's value of a figure.
+func (r *Result) last(scenario, name string) float64 {
+	for _, f := range r.Figures {
+		if f.Name == name && f.Scenario == scenario && len(f.Runs) > 0 {
+			return f.Runs[len(f.Runs)-1]
+		}
+	}
+	return 0
 }
 
 // budget is what a figure has to reach, and what peers did on a machine of two cores and 24 GiB: Centrifugo 5.4.9 in
@@ -74,7 +97,7 @@ var budgets = map[string]budget{
 
 // add files one run's value of a figure.
 func (r *Result) add(scenario, name string, value float64, note string) {
-	b := budgets[name]
+	b := r.budget(name)
 	i := slices.IndexFunc(r.Figures, func(f *Figure) bool { return f.Name == name && f.Scenario == scenario })
 	if i < 0 {
 		r.Figures = append(r.Figures, &Figure{Scenario: scenario, Name: name, Unit: b.unit, Target: b.target, AtLeast: b.atLeast, Peers: b.peers})
@@ -105,12 +128,15 @@ func (r *Result) other(scenario, name, unit string, value float64, note string) 
 
 // Table prints the figures: ours, the target, the peers.
 func (r *Result) Table(w io.Writer) error {
-	medians := 1
+	medians, peers := 1, "Centrifugo (memory) · WuKongIM · Tinode · ejabberd"
+	if r.Cluster != "" {
+		peers = ""
+	}
 	for _, f := range r.Figures {
 		medians = max(medians, len(f.Runs))
 	}
-	if _, err := fmt.Fprintf(w, "\n%s\n%s, %s form, medians of up to %d runs, load averages before %s\n\n%-46s %14s %14s     %s\n", r.Machine, r.At.Format(time.RFC3339), r.Form, medians, r.Load,
-		"", "ours", "target", "Centrifugo (memory) · WuKongIM · Tinode · ejabberd"); err != nil {
+	if _, err := fmt.Fprintf(w, "\n%s\n%s, %s form, medians of up to %d runs, load averages before %s\n%s\n%-46s %14s %14s     %s\n", r.Machine, r.At.Format(time.RFC3339), r.Form, medians, r.Load,
+		r.Cluster, "", "ours", "target", peers); err != nil {
 		return err
 	}
 	for _, f := range r.Figures {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/murre-chat/murre/loadtest/wire"
 	"github.com/murre-chat/murre/pkg/protocol"
 )
@@ -22,6 +24,7 @@ type rig struct {
 	o     BenchOptions
 	res   *Result
 
+	fleet    *fleet // the cluster that is measured; nil: a server alone
 	s        *Server
 	l        *wire.Loop
 	stopLoop context.CancelFunc
@@ -30,6 +33,13 @@ type rig struct {
 
 // start starts the server (with a wrapper command, or none) and, the first time, the loop.
 func (r *rig) start(ctx context.Context, wrap ...string) error {
+	if r.fleet != nil {
+		if err := r.fleet.up(ctx, r.o.Cassandra); err != nil {
+			return err
+		}
+		r.s = r.fleet.srv
+		return r.startLoop(ctx)
+	}
 	s, err := StartServer(ctx, ServerOptions{Bin: r.o.Bin, Dir: r.dir, Args: r.o.Args, Wrap: wrap})
 	if err != nil {
 		return err
@@ -54,14 +64,30 @@ func (r *rig) startLoop(ctx context.Context) error {
 	return nil
 }
 
-// stopServer ends the server in peace.
-func (r *rig) stopServer() error {
+// stopServer ends the server in peace; of a cluster the gateways.
+func (r *rig) stopServer(ctx context.Context) error {
 	s := r.s
 	r.s = nil
-	if s == nil {
+	switch {
+	case s == nil:
 		return nil
+	case s.fleet != nil:
+		return s.fleet.endGateways(ctx)
 	}
 	return s.Stop()
+}
+
+// people mints people of a family. On a cluster, whose data outlives a run, they are others in each.
+func (r *rig) people(family string, n int) []*person {
+	return people(r.s, r.uniqueTag()+family, n)
+}
+
+// uniqueTag is different in each use of a cluster, and nothing for a server alone.
+func (r *rig) uniqueTag() string {
+	if r.fleet == nil {
+		return ""
+	}
+	return r.fleet.tag()
 }
 
 func (r *rig) close() error {
@@ -275,7 +301,13 @@ func (r *rig) profile(ctx context.Context, kind, query string) <-chan error {
 		return done
 	}
 	go func() {
-		done <- fetchFile(ctx, r.s.Admin+"/debug/pprof/"+query, filepath.Join(r.o.Profiles, r.name+"."+kind+".pprof"))
+		var g errgroup.Group
+		for name, admin := range r.s.admins() {
+			g.Go(func() error {
+				return fetchFile(ctx, admin+"/debug/pprof/"+query, filepath.Join(r.o.Profiles, r.name+name+"."+kind+".pprof"))
+			})
+		}
+		done <- g.Wait()
 	}()
 	return done
 }
@@ -329,7 +361,7 @@ func (r *rig) measure(ctx context.Context, d time.Duration, counters ...*int64) 
 		if err != nil {
 			return at, 0, 0, err
 		}
-		cpu, err := cpuTime(r.s.PID())
+		cpu, err := r.s.cpu()
 		own, err2 := cpuTime(selfPID())
 		return at, cpu, own, errors.Join(err, err2)
 	}

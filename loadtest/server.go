@@ -36,13 +36,15 @@ type Server struct {
 	Ready  time.Duration // from the start of the process to /readyz
 	Secret []byte
 
-	fleet *fleet // the cluster that this is the balancer of; nil: a server of its own
-	o     ServerOptions
-	cmd   *exec.Cmd
-	done  chan struct{} // closed when the process has ended
-	err   error         // how it ended; read after done
-	began time.Time
-	log   *tail
+	spread  []wire.Target // where sockets go in turn; empty: Target
+	sockets uint32
+	fleet   *fleet // the cluster that this is the balancer of; nil: a server of its own
+	o       ServerOptions
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when the process has ended
+	err     error         // how it ended; read after done
+	began   time.Time
+	log     *tail
 }
 
 // readyWithin is how long a server may take to start.
@@ -136,6 +138,63 @@ func (s *Server) PID() int {
 		return s.cmd.Process.Pid
 	}
 	return childOf(s.cmd.Process.Pid)
+}
+
+// target is where the next socket goes. People who write to each other are as often at one gateway as at two.
+func (s *Server) target() wire.Target {
+	if len(s.spread) == 0 {
+		return s.Target
+	}
+	s.sockets++
+	return s.spread[s.sockets*2654435761>>16%uint32(len(s.spread))]
+}
+
+// pids are the processes that serve: one, or the gateways of a cluster.
+func (s *Server) pids() []int {
+	if s.fleet == nil {
+		return []int{s.PID()}
+	}
+	var out []int
+	for _, name := range s.fleet.gateways() {
+		out = append(out, s.fleet.c.Pid(name))
+	}
+	return out
+}
+
+// cpu is the CPU time that they have used.
+func (s *Server) cpu() (sum time.Duration, err error) {
+	for _, pid := range s.pids() {
+		t, err := cpuTime(pid)
+		if err != nil {
+			return sum, err
+		}
+		sum += t
+	}
+	return sum, nil
+}
+
+// rss is their resident memory in bytes.
+func (s *Server) rss() (sum int64, err error) {
+	for _, pid := range s.pids() {
+		n, err := rss(pid)
+		if err != nil {
+			return sum, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// admins are the URLs of their admin ports, by a suffix for file names.
+func (s *Server) admins() map[string]string {
+	if s.fleet == nil {
+		return map[string]string{"": s.Admin}
+	}
+	out := map[string]string{}
+	for _, name := range s.fleet.gateways() {
+		out["."+name] = "http://" + s.fleet.c.Admin(name)
+	}
+	return out
 }
 
 // Kill ends the process by SIGKILL and waits for its end.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -85,8 +84,7 @@ func (fl *fleet) run(ctx context.Context, f fault, res *FaultRun) (err error) {
 	if err := r.startLoop(ctx); err != nil {
 		return err
 	}
-	fl.runs++
-	c := newCrowd(r, siegeShape(p.people, fl.o.Rate, fmt.Sprintf("s%d-%d-", os.Getpid(), fl.runs)), res.Seed, check.Options{Exact: true, AllListed: true, ClockSlack: 5 * time.Millisecond})
+	c := newCrowd(r, siegeShape(p.people, fl.o.Rate, fl.tag()), res.Seed, check.Options{Exact: true, AllListed: true, ClockSlack: 5 * time.Millisecond})
 	s := &siege{crowd: c, fl: fl, n: res.Run, res: res}
 	err = s.besiege(ctx, f, p)
 	// Whatever was done is undone, also when the run failed or was interrupted.

@@ -120,5 +120,5 @@ func group(ctx context.Context, ps []*person) (chat.ConversationID, error) {
 
 // socket is a person's n-th device as a client of the loop.
 func (p *person) socket(l *wire.Loop, s *Server, n int, h wire.Handler, data int) *wire.Client {
-	return &wire.Client{Loop: l, Target: s.Target, Token: p.token, Device: p.device(n), User: p.id, Handler: h, Data: data}
+	return &wire.Client{Loop: l, Target: s.target(), Token: p.token, Device: p.device(n), User: p.id, Handler: h, Data: data}
 }
