@@ -18,6 +18,8 @@ var (
 		"conversation_id", "user_id", "role", "joined_at", "joined_id", "left_id", "timestamp")
 	importListed = written(forCopy, "INSERT INTO user_conversations (user_id, conversation_id, kind, listed, muted, archived) VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
 		"user_id", "conversation_id", "kind", "listed", "muted", "archived", "timestamp")
+	importHead = written(forCopy, "INSERT INTO conversation_heads (conversation_id, head) VALUES (?, (?, ?, ?)) USING TIMESTAMP ?",
+		"conversation_id", "last", "sender", "preview", "timestamp")
 	importEvent = written(forCopy, "INSERT INTO inbox (user_id, bucket, event_id, kind, change, conversation_id, message_id, actor_id, subject_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
 		"user_id", "bucket", "event_id", "kind", "change", "conversation_id", "message_id", "actor_id", "subject_id", "timestamp", "ttl")
 	importClaim = written(forCopy, "INSERT INTO claims (user_id, client_message_id, message_id, conversation_id, digest) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
@@ -92,7 +94,7 @@ func (i *Importer) lines(rows []transfer.Row) ([]*line, error) {
 		case store.Head:
 			cell := []any{int64(v.Last), uuid(v.Sender), v.Preview}
 			out = append(out, newLine(sheetHeads, uuid(v.Conversation)).values(micros(v.Last), cell).
-				put(headInsert, uuid(v.Conversation), int64(v.Last), uuid(v.Sender), v.Preview, micros(v.Last)))
+				put(importHead, uuid(v.Conversation), int64(v.Last), uuid(v.Sender), v.Preview, micros(v.Last)))
 		case transfer.MarkRow:
 			out = marks(out, v)
 		case chat.Media:
