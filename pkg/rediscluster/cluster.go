@@ -60,7 +60,7 @@ type Cluster struct {
 	distrust atomic.Int64 // until then
 	masters  atomic.Pointer[[]string]
 	onMaster atomic.Pointer[[]*breaker.Breaker]
-	polls    atomic.Uint64
+	reloaded atomic.Int64 // when the slot map was last asked for because of a failure
 
 	suspects  chan string
 	listeners []func(reason string) // set before Run

@@ -91,7 +91,11 @@ func (h nodeHook) guard(ctx context.Context, f func(context.Context) error) erro
 	}
 	h.c.sent.Add(1)
 	ctx = context.WithValue(ctx, insideKey{}, true)
-	return h.b.Do(func() error { return f(ctx) })
+	err := h.b.Do(func() error { return f(ctx) })
+	if err != nil && (errors.Is(err, breaker.ErrOpen) || nodeFailed(err)) {
+		h.c.reloadSoon(ctx)
+	}
+	return err
 }
 
 // look asks a node even while its breaker is open, and closes it when the node answers: nobody need wait out the reset

@@ -19,12 +19,16 @@ type watch struct {
 	keys    [regions]string
 	values  [regions]string   // of the canaries; "" until first read
 	masters map[string]string // address → run id; nil until first read
-	failed  int               // polls in a row
+	failing time.Time         // when the first of the failed polls in a row began; zero: the last succeeded
+	down    bool              // it failed for longer than one interval
 	told    time.Time         // when listeners were last told
 }
 
+// hurry is the time between polls while they fail, and between reloads of the slot map because a node failed.
+const hurry = 500 * time.Millisecond
+
 // again is the least time between two tellings of a loss that may be one and the same.
-const again = 10 * time.Second
+func (c *Cluster) again() time.Duration { return c.opt.Settle / 6 }
 
 // lookScript reads a canary, writes it where it is missing, and with renew anew unless it is younger than the settling time: of many
 // gateways that notice a failover only the first renews it. It returns the value and the age in ms by Redis's clock.
@@ -42,47 +46,62 @@ return {v, now - at}`
 
 // Run watches the cluster until ctx ends. Before its first look Redis isn't trusted.
 func (c *Cluster) Run(ctx context.Context) error {
-	tick := time.NewTicker(c.opt.Poll)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		c.poll(ctx)
 		select {
 		case <-ctx.Done():
 			c.okUntil.Store(0)
 			return nil
 		case reason := <-c.suspects:
 			c.tellOnce(reason)
-		case <-tick.C:
+		case <-timer.C:
+			c.poll(ctx)
+			next := c.opt.Poll
+			if !c.watch.failing.IsZero() {
+				next = min(next, hurry)
+			}
+			timer.Reset(next)
 		}
 	}
 }
 
 func (c *Cluster) poll(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(For(ctx, Topology), 2*c.opt.Timeout)
+	began := time.Now()
+	call, cancel := context.WithTimeout(For(ctx, Topology), 2*c.opt.Timeout)
 	defer cancel()
-	reasons, err := c.lookAround(ctx)
+	reasons, err := c.lookAround(call)
+	if ctx.Err() != nil {
+		return
+	}
 	w := &c.watch
 	if err != nil {
-		if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
-			return
-		}
-		if w.failed++; w.failed == 2 {
-			c.log.Warn("redis cluster is down or in part", "error", err)
-		} else {
-			c.log.Debug("redis cluster is down or in part", "error", err)
-		}
 		c.okUntil.Store(0)
+		if w.failing.IsZero() {
+			w.failing = began
+		}
+		if !w.down && time.Since(w.failing) > c.opt.Poll {
+			w.down = true
+			c.log.Warn("redis cluster is down or in part", "error", err)
+		}
 	} else {
 		c.okUntil.Store(int64(time.Since(c.start) + 3*c.opt.Poll + 2*c.opt.Timeout))
-		if w.failed >= 2 {
+		if w.down {
 			reasons = append(reasons, "redis is back")
 		}
-		w.failed = 0
+		w.failing, w.down = time.Time{}, false
 	}
 	for _, r := range reasons {
 		c.tell(r)
 	}
-	c.polls.Add(1)
+}
+
+// reloadSoon has the slot map read again, in the background: a node failed, and another may have taken its place.
+func (c *Cluster) reloadSoon(ctx context.Context) {
+	now, last := int64(time.Since(c.start)), c.reloaded.Load()
+	if now-last >= int64(hurry) && c.reloaded.CompareAndSwap(last, now) {
+		c.client.ReloadState(ctx)
+	}
 }
 
 // lookAround reloads the slot map, asks every master who it is and reads the canaries. It returns what listeners should
@@ -209,7 +228,7 @@ func (c *Cluster) readCanaries(ctx context.Context, changed map[string]bool) (re
 			lost++
 		}
 	}
-	if lost > 0 && time.Since(w.told) >= again {
+	if lost > 0 && time.Since(w.told) >= c.again() {
 		reasons = append(reasons, fmt.Sprintf("data lost: %d of %d canaries are gone", lost, regions))
 	}
 	return reasons, err
@@ -226,7 +245,7 @@ func canary(reply []any) (value string, age time.Duration, ok bool) {
 
 // tellOnce tells unless listeners were told a moment ago.
 func (c *Cluster) tellOnce(reason string) {
-	if time.Since(c.watch.told) >= again {
+	if time.Since(c.watch.told) >= c.again() {
 		c.tell(reason)
 	}
 }
