@@ -105,6 +105,19 @@ func cassandraJars(ctx context.Context) (string, error) {
 	})
 }
 
+// Tool finds a program of the system, also where an ordinary user's PATH doesn't look.
+func Tool(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not installed", name)
+}
+
 // output runs a command and puts what it printed into the error.
 func output(cmd *exec.Cmd) error {
 	if out, err := cmd.CombinedOutput(); err != nil {

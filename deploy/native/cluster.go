@@ -36,6 +36,32 @@ type Options struct {
 	Log *slog.Logger // nil: silent
 }
 
+// Default is the cluster of `make cluster`: docker-compose.yml's, without what only watches.
+func Default(dir, binary string) Options {
+	return Options{
+		Dir: dir, Subnet: "127.0.20", Cassandra: make([]Node, 1), Redis: true, S3: MinIO,
+		Binary: binary, Gateways: 3, HAProxy: true,
+	}
+}
+
+// Roles counts what the options start, by role; migrate is the job that makes the schema.
+func (o Options) Roles() map[string]int {
+	count := map[string]int{"store": len(o.Cassandra), "gateway": o.Gateways}
+	if o.Redis {
+		count["redis"] = redisNodes
+	}
+	if o.S3 != NoS3 {
+		count["s3"] = 1
+	}
+	if o.HAProxy {
+		count["haproxy"] = 1
+	}
+	if len(o.Cassandra) > 0 && o.Gateways > 0 {
+		count["migrate"] = 1
+	}
+	return count
+}
+
 // Cluster is a set of running servers. Its methods may be called at once from many goroutines, but not two for one member.
 type Cluster struct {
 	dir, subnet string

@@ -40,12 +40,16 @@ func (p *process) start() error {
 			return fmt.Errorf("start %s: %w", p.name, err)
 		}
 	}
+	bin, err := Tool(p.argv[0])
+	if err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
 	log, err := os.OpenFile(p.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	defer log.Close()
-	cmd := exec.Command(p.argv[0], p.argv[1:]...)
+	cmd := exec.Command(bin, p.argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Dir = p.cwd

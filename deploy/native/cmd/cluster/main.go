@@ -45,11 +45,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch fs.Arg(0) {
 	case "up":
-		opt := native.Options{
-			Dir: *dir, Subnet: *subnet, Cassandra: make([]native.Node, *nodes), Redis: true, S3: native.MinIO,
-			Binary: *binary, Gateways: *gateways, GatewayArgs: fs.Args()[1:], HAProxy: true,
-			Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		}
+		opt := native.Default(*dir, *binary)
+		opt.Subnet, opt.Cassandra, opt.Gateways = *subnet, make([]native.Node, *nodes), *gateways
+		opt.GatewayArgs, opt.Log = fs.Args()[1:], slog.New(slog.NewTextHandler(os.Stderr, nil))
 		if *versity {
 			opt.S3 = native.Versity
 		}
