@@ -289,6 +289,65 @@ func TestRatesHoldAcrossGateways(t *testing.T) {
 	}
 }
 
+// TestNeverTwoWhenRedisForgets: resends by two gateways race with a first attempt whose claim Redis loses on the way, and no two
+// ids are ever committed for one key.
+func TestNeverTwoWhenRedisForgets(t *testing.T) {
+	const wait, attempt = 150 * time.Millisecond, 20 * time.Millisecond
+	w := newTwo(t, wait)
+	var all sync.WaitGroup
+	begun := make([]admit.Decision, 40)
+	for i := range begun {
+		begun[i] = ask(t, w.a, newClaim(), false)
+	}
+	w.trusted.Store(false) // and then the data is gone
+	for round, first := range begun {
+		all.Go(func() {
+			c := first.Held
+			var mu sync.Mutex
+			committed := map[chat.MessageID]bool{}
+			commit := func(a *Admission, d admit.Decision) {
+				defer a.Done(d.Held)
+				time.Sleep(attempt * time.Duration(round%3) / 2) // an attempt takes its time, less than the wait
+				held, err := w.rows.Claims.PutIfAbsent(context.Background(), d.Held)
+				if err != nil || held.Message != d.Held.Message {
+					t.Errorf("the row says %v, admission said %v, %v", held.Message, d.Held.Message, err)
+				}
+				mu.Lock()
+				committed[d.Held.Message] = true
+				mu.Unlock()
+			}
+			if err := w.a.cluster.Client().Del(context.Background(), w.a.claimKey(c)).Err(); err != nil {
+				t.Error(err)
+			}
+			var resends sync.WaitGroup
+			for i := range 4 {
+				resends.Go(func() {
+					a := []*Admission{w.a, w.b}[i%2]
+					d, err := a.Admit(context.Background(), admit.Request{Claim: again(c), Durable: true})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					commit(a, d)
+				})
+			}
+			if round%4 != 0 { // else it dies before it wrote anything
+				commit(w.a, first)
+			} else {
+				w.a.Done(first.Held)
+			}
+			resends.Wait()
+			if len(committed) != 1 {
+				t.Errorf("%d ids were committed for one key", len(committed))
+			}
+		})
+	}
+	all.Wait()
+	if w.a.flying.Len()+w.b.flying.Len() != 0 {
+		t.Error("claims fly on")
+	}
+}
+
 func TestOneRoundTrip(t *testing.T) {
 	w := newTwo(t, time.Hour)
 	ask(t, w.a, newClaim(), false) // loads the script
