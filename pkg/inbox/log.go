@@ -17,7 +17,7 @@ const (
 	MaxInflight = 512
 	// maxAcked is how many events may be acked beyond the cursor before the device counts as behind.
 	maxAcked = 4096
-	// maxSavedAcks is how many of them are stored.
+	// maxSavedAcks is how many of them are stored while the device is connected; when it goes, all.
 	maxSavedAcks = 512
 	// maxChannels is how many channels of one user are followed live.
 	maxChannels = 1000

@@ -50,10 +50,14 @@ func (d *Device) collect() (u unsaved) {
 	u.cursor, u.back = d.main.cursor(), d.back
 	u.move = u.back || d.main.stale()
 	if w := d.main.w; w != nil {
-		u.acks = w.dirty && len(w.acked) > 0
+		most := maxSavedAcks
+		if d.state == closed {
+			most = maxAcked // the last time: what isn't stored now is sent again
+		}
+		u.acks = (w.dirty || d.state == closed && len(w.acked) > maxSavedAcks) && len(w.acked) > 0
 		w.dirty = false
 		owed := w.owed()
-		for i := 0; i < len(w.acked) && len(u.beyond) < maxSavedAcks && u.acks; i++ {
+		for i := 0; i < len(w.acked) && len(u.beyond) < most && u.acks; i++ {
 			if e := w.acked[i].event; !slices.Contains(owed, e) {
 				u.beyond = append(u.beyond, e)
 			}
