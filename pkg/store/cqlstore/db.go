@@ -69,7 +69,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	d.session, err = connect(ctx, &d.o, o.Keyspace, d.serialLevel, retryOnce{&d.stats})
 	if err != nil {
-		return nil, err
+		return nil, withoutKeyspace(ctx, &d.o, err)
 	}
 	d.deliveryState.init(d)
 	if !o.AnySchema {
@@ -186,6 +186,22 @@ func discoverDC(ctx context.Context, o *Options) (dc string, err error) {
 		return "", fmt.Errorf("cqlstore: datacenter of %s: %w: %s", strings.Join(o.Hosts, ", "), store.ErrUnavailable, err.Error())
 	}
 	return dc, nil
+}
+
+// withoutKeyspace explains an error of connect: the driver says only that there are no connections when a keyspace is missing.
+func withoutKeyspace(ctx context.Context, o *Options, err error) error {
+	c := cluster(o)
+	c.Consistency = gocql.LocalOne
+	c.NumConns = 1
+	s, dialled := dial(ctx, o, c)
+	if dialled != nil {
+		return err
+	}
+	defer s.Close()
+	if _, _, found, asked := replicationOf(ctx, s.Session, o.Keyspace); asked != nil || found {
+		return err
+	}
+	return fmt.Errorf("%w: there is no keyspace %s: run murre migrate", ErrSchema, o.Keyspace)
 }
 
 // dial opens a session. The driver takes no context for it; when ctx ends first, the session is closed once it is there.

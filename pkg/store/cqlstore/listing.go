@@ -22,7 +22,7 @@ var (
 			Where(qb.Eq("user_id"), qb.Eq("conversation_id")))
 
 	// Equal times: the larger tuple wins, which is the larger id's.
-	headInsert = built(forHead, qb.Insert("conversation_heads").Columns("conversation_id", "head").TimestampNamed("written"))
+	headInsert = built(forHead, qb.Insert("conversation_heads").Columns("conversation_id").TupleColumn("head", 3).TimestampNamed("written"))
 	headSelect = built(forListing, qb.Select("conversation_heads").Columns("head").Where(qb.Eq("conversation_id")))
 )
 
@@ -83,7 +83,7 @@ func (s listing) SetPreferences(ctx context.Context, user chat.UserID, l store.L
 func (s listing) PutHeads(ctx context.Context, heads []store.Head) error {
 	return together(ctx, len(heads), func(ctx context.Context, i int) error {
 		h := &heads[i]
-		return s.d.exec(ctx, headInsert, uuid(h.Conversation), []any{int64(h.Last), uuid(h.Sender), h.Preview}, stamp(id.ID(h.Last).UnixMillis()))
+		return s.d.exec(ctx, headInsert, uuid(h.Conversation), int64(h.Last), uuid(h.Sender), h.Preview, stamp(id.ID(h.Last).UnixMillis()))
 	})
 }
 
