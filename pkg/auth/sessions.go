@@ -156,5 +156,12 @@ func (a *Auth) revoke(ctx context.Context, user chat.UserID, sessions [][32]byte
 	return nil
 }
 
+// Ended reports whether a session is known here to have been revoked, without asking the store: by this process, or by
+// another as the change log told. It serves to close the gap between a check and what is opened after it.
+func (a *Auth) Ended(session [32]byte) bool {
+	known, ok := a.cache.get(session)
+	return ok && known.revoked
+}
+
 // Revoked tells this process that a session was revoked elsewhere: what is cached of it counts no longer.
 func (a *Auth) Revoked(session [32]byte) { a.cache.revoke(session) }

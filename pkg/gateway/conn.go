@@ -13,7 +13,6 @@ import (
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/service"
 	"github.com/murre-chat/murre/pkg/session"
-	"github.com/murre-chat/murre/pkg/store"
 )
 
 const retrySoon = 2 * time.Second
@@ -189,7 +188,7 @@ func (c *conn) open(ctx context.Context) {
 	} else {
 		g.o.Presence.Connected(c.user, c.device)
 	}
-	if !g.stillWelcome(ctx, c) {
+	if !g.stillWelcome(c) {
 		c.forget()
 		return
 	}
@@ -207,7 +206,7 @@ func (c *conn) open(ctx context.Context) {
 
 // stillWelcome closes a connection that a drain or the end of its sign-in missed, because it was between its admission
 // and the hub, and reports whether it may stay.
-func (g *Gateway) stillWelcome(ctx context.Context, c *conn) bool {
+func (g *Gateway) stillWelcome(c *conn) bool {
 	if g.draining.Load() {
 		g.sendAway(c, 0)
 		return false
@@ -215,7 +214,7 @@ func (g *Gateway) stillWelcome(ctx context.Context, c *conn) bool {
 	if c.session == ([32]byte{}) {
 		return true
 	}
-	if _, err := g.o.Store.Sessions.Get(ctx, c.session); errors.Is(err, store.ErrNotFound) {
+	if g.o.Auth.Ended(c.session) {
 		c.close(protocol.CloseRevoked)
 		return false
 	}

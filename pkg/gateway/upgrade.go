@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,11 +71,13 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 	place := g.o.Inbox.Place(row, back)
 	pending := place.Gap
 	if !pending && g.o.Store.Inbox.Horizon() > place.Device.AckedTo {
-		page, err := g.o.Store.Inbox.Read(ctx, who.User, place.Device.AckedTo, 1)
+		// What was acked beyond the cursor isn't pending; nor is more looked at than that and one.
+		beyond := place.Device.AckedBeyond
+		page, err := g.o.Store.Inbox.Read(ctx, who.User, place.Device.AckedTo, min(len(beyond)+1, 1000))
 		if err != nil {
 			return nil, "", chat.Unavailable("look for pending events", err)
 		}
-		pending = len(page.Events) > 0
+		pending = slices.ContainsFunc(page.Events, func(e chat.Event) bool { return !slices.Contains(beyond, e.ID) }) || page.More && len(beyond) >= 1000
 	}
 	c := &conn{g: g, user: who.User, device: device, session: who.Session, seq: g.nextSeq(), opening: &opening{place: place, back: back, pending: pending}}
 	if who.Session == ([32]byte{}) {
