@@ -88,6 +88,12 @@ func newRig(t *testing.T, rates ...admit.Rate) *rig {
 		Store: r.store, Sessions: sessions, Presence: presence, Admit: admission, Log: log, Limits: protocol.DefaultLimits(), Now: now,
 	})
 	rt.SetLocal(r.gateway)
+	r.service.Watch(r.gateway.Changed)
+	r.service.Watch(func(e *store.ChangeEntry) {
+		if e.Kind == store.LogSession {
+			r.auth.Revoked(e.Session)
+		}
+	})
 	r.server, err = wsconn.NewServer(wsconn.Options{Handler: r.gateway, Log: log, Listen: "127.0.0.1:0", Transport: netpoll.Auto, CloseTimeout: time.Second})
 	must(t, err)
 	must(t, r.server.Listen())
