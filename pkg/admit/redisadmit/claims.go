@@ -141,10 +141,7 @@ func (a *Admission) believe(ctx context.Context, r admit.Request, ans answer) (a
 // makeSure decides by the claim row, which it makes where there is none. What Redis holds is at best the claim of an attempt
 // that got no further, so its id is as good as ours.
 func (a *Admission) makeSure(ctx context.Context, r admit.Request, ans answer) (admit.Decision, error) {
-	want := r.Claim
-	if ans.held != nil {
-		want = *ans.held
-	}
+	own := r.Claim
 	if r.Durable {
 		row, err := a.row(ctx, r.Claim)
 		if err != nil {
@@ -159,7 +156,16 @@ func (a *Admission) makeSure(ctx context.Context, r admit.Request, ans answer) (
 			case <-ctx.Done():
 				return admit.Decision{}, fmt.Errorf("redisadmit: wait for an earlier attempt: %w", ctx.Err())
 			}
+			if r.Renew != nil {
+				if own.Message, err = r.Renew(); err != nil {
+					return admit.Decision{}, fmt.Errorf("redisadmit: a new id after waiting: %w", err)
+				}
+			}
 		}
+	}
+	want, known := own, r.Claim
+	if ans.held != nil {
+		want, known = *ans.held, *ans.held
 	}
 	a.counts.writes.Add(1)
 	row, err := a.claims.PutIfAbsent(ctx, want)
@@ -167,9 +173,9 @@ func (a *Admission) makeSure(ctx context.Context, r admit.Request, ans answer) (
 		return admit.Decision{}, fmt.Errorf("make a claim row: %w", err)
 	}
 	if ans.ok && (ans.held == nil || *ans.held != row) {
-		a.replace(ctx, want, row)
+		a.replace(ctx, known, row)
 	}
-	return admit.Decision{Fresh: row.Message == r.Claim.Message, Held: row, Written: true}, nil
+	return admit.Decision{Fresh: row.Message == own.Message, Held: row, Written: true}, nil
 }
 
 // row reads a claim row; nil when there is none.

@@ -238,6 +238,23 @@ func TestTheWaitEndsWithTheContext(t *testing.T) {
 	}
 }
 
+// TestNoIdOutlivesTheWait: an id made before the wait would put the message above what people have read meanwhile.
+func TestNoIdOutlivesTheWait(t *testing.T) {
+	w := newTwo(t, time.Millisecond)
+	w.trusted.Store(false)
+	c := newClaim()
+	renewed := newClaim().Message
+	d, err := w.a.Admit(t.Context(), admit.Request{Claim: c, Durable: true, Renew: func() (chat.MessageID, error) { return renewed, nil }})
+	if err != nil || !d.Fresh || d.Held.Message != renewed {
+		t.Fatalf("%+v %v", d, err)
+	}
+	w.a.Done(d.Held)
+	w.trusted.Store(true)
+	if d := ask(t, w.b, again(c), false); d.Held.Message != renewed {
+		t.Fatalf("%+v", d)
+	}
+}
+
 // TestWithoutTrustTheRowDecides: a claim that only Redis holds is no more than a wish.
 func TestWithoutTrustTheRowDecides(t *testing.T) {
 	w := newTwo(t, time.Millisecond)
