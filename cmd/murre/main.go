@@ -93,14 +93,16 @@ running server, or work on the folder itself when none is running.`,
   murre id 0G7RM3T6P0800                       what an id says
   murre trace 0G7RM3T6P0800                    where is this message: stored, delivered, read
   murre backup /backups/today                  while the server runs
-  murre restore /backups/today --data DIR      into a new data folder`,
+  murre restore /backups/today --data DIR      into a new data folder
+
+  murre migrate --store cql://db1/murre --replication dc1=3    make the tables of a cluster`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(), newChat(), newUser(), newToken(), newID(), newTrace(), newBackup(), newRestore())
+	root.AddCommand(newServe(), newChat(), newUser(), newToken(), newID(), newTrace(), newBackup(), newRestore(), newMigrate())
 	return root
 }
 
