@@ -19,6 +19,7 @@ import (
 	"github.com/murre-chat/murre/pkg/chat/id"
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/service"
+	"github.com/murre-chat/murre/pkg/store"
 )
 
 func TestMessageAckDeliveredRead(t *testing.T) {
