@@ -28,6 +28,8 @@ type Options struct {
 	MinFree int64  // bytes; 0 means DefaultMinFree, negative none
 	// Free returns the bytes free under a folder; default asks the operating system.
 	Free func(dir string) (int64, error)
+	// ReadOnly makes no folder in Dir: for reading blobs only.
+	ReadOnly bool
 }
 
 // Disk implements media.Blobs in a folder. Safe for concurrent use by one process.
@@ -48,8 +50,10 @@ func Open(o Options) (*Disk, error) {
 	if o.Free == nil {
 		o.Free = free
 	}
-	if err := os.MkdirAll(filepath.Join(o.Dir, "uploads"), 0o700); err != nil {
-		return nil, fmt.Errorf("open media folder: %w", err)
+	if !o.ReadOnly {
+		if err := os.MkdirAll(filepath.Join(o.Dir, "uploads"), 0o700); err != nil {
+			return nil, fmt.Errorf("open media folder: %w", err)
+		}
 	}
 	return &Disk{o: o, writing: make(map[chat.MediaID]struct{})}, nil
 }

@@ -56,6 +56,16 @@ func NewImporter(d *DB, o ImportOptions) *Importer {
 	return &Importer{d: d, o: o}
 }
 
+// Name names the keyspace so that one that was dropped and made again has another: for the state file of a copy.
+func (i *Importer) Name(ctx context.Context) (string, error) {
+	var table gocql.UUID
+	s := written(forCopy, "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'messages'", "keyspace_name")
+	if err := i.d.one(ctx, s, []any{i.d.o.Keyspace}, &table); err != nil {
+		return "", err
+	}
+	return i.d.o.Keyspace + " " + table.String(), nil
+}
+
 // occupiable are the tables that hold something in a keyspace that is in use. Leases and the change log don't count: gateways
 // that were only started write them.
 var occupiable = []*sheet{sheetUsers, sheetNames, sheetMembers, sheetMessages, sheetInbox, sheetDevices, sheetSessions, sheetMedia}
