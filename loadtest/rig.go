@@ -270,12 +270,19 @@ func (p *ramp) more() {
 // runs, because it can't know what came before it.
 const steadyAge = 12 * time.Second
 
+// steadyClusterAge is the same of a gateway: for a minute it takes no word of Redis for a message being new.
+const steadyClusterAge = 65 * time.Second
+
 // warmUp lets the load run until figures are those of a server that has been up for a while. The shortest form, which
 // sets no targets, doesn't wait for that.
 func (r *rig) warmUp(ctx context.Context) error {
 	d := r.scale.warm
 	if r.scale.warm >= time.Second {
-		d = max(d, steadyAge-time.Since(r.s.began))
+		age := steadyAge
+		if r.fleet != nil {
+			age = steadyClusterAge
+		}
+		d = max(d, age-time.Since(r.s.began))
 	}
 	return r.sleep(ctx, d)
 }

@@ -95,6 +95,11 @@ func (fl *fleet) run(ctx context.Context, f fault, res *FaultRun) (err error) {
 	}
 	res.Users, res.Errors = p.people, c.codes
 	err = errors.Join(err, r.close())
+	if res.Sent == 0 { // it didn't come to a judgement: what is known all the same
+		rep := c.check.Finish()
+		res.Sent, res.Acked, res.Delivered, res.Repeated = rep.Sent, rep.Acked, rep.Received, rep.Repeated
+		s.timing()
+	}
 	if !res.OK || err != nil {
 		path := filepath.Join(fl.o.Work, fmt.Sprintf("%s-%d-%s.history.jsonl", f.name, res.Run, res.At.Format("150405")))
 		err = errors.Join(err, c.record(path))
@@ -144,15 +149,12 @@ func (s *siege) judge(ctx context.Context, f fault, p pace) error {
 	if err := s.quiesce(ctx, p.settle, 75*time.Second); err != nil {
 		return err
 	}
-	var live liveness
 	if err := s.r.on(ctx, func() {
-		live = judgeLive(s.samples, s.blow, s.over)
+		s.timing()
 		s.res.Missed = s.owed
 	}); err != nil {
 		return err
 	}
-	s.res.LiveBackMs, s.res.OutMs, s.res.BadSeconds = live.back.Milliseconds(), live.out.Milliseconds(), live.bad
-	s.res.WorstMs, s.res.P50Ms, s.res.P99Ms = live.worst.Milliseconds(), live.p50.Seconds()*1000, live.p99.Seconds()*1000
 	// A message sent again may stand in the log twice, and only the first one was acked: the first return acks the other.
 	offered, err := s.comeAgain(ctx, time.Minute)
 	if err != nil {
@@ -180,6 +182,21 @@ func (s *siege) judge(ctx context.Context, f fault, p pace) error {
 		}
 	}
 	return nil
+}
+
+// timing files what receptions say about live delivery.
+func (s *siege) timing() {
+	blow := s.blow
+	if blow.IsZero() {
+		blow = time.Now()
+	}
+	over := s.over
+	if over.IsZero() {
+		over = blow
+	}
+	live := judgeLive(s.samples, blow, over)
+	s.res.LiveBackMs, s.res.OutMs, s.res.BadSeconds = live.back.Milliseconds(), live.out.Milliseconds(), live.bad
+	s.res.WorstMs, s.res.P50Ms, s.res.P99Ms = live.worst.Milliseconds(), live.p50.Seconds()*1000, live.p99.Seconds()*1000
 }
 
 // struck marks the moment of the blow.
