@@ -34,6 +34,7 @@ type Device struct {
 	batch    bool // a batch is out, unacked
 	gap      bool // to be said at Start
 	synced   bool // said since the last catch-up
+	lingers  bool // closed; its cursor is moved once the horizon has passed what it acked
 	back     bool // the stored cursor is to be set, not moved forward, and what was acked beyond it forgotten
 
 	// Guarded by Log.mu.
@@ -377,5 +378,15 @@ func (d *Device) Close(ctx context.Context) error {
 	if quiet {
 		return nil
 	}
-	return d.finish(ctx)
+	err := d.finish(ctx)
+	if lag := d.log.lag; lag > 0 {
+		d.mu.Lock()
+		d.lingers = !d.quietLocked()
+		lingers := d.lingers
+		d.mu.Unlock()
+		if lingers {
+			d.log.scheduleBusy(d, d.log.mono()+(lag+time.Second).Milliseconds())
+		}
+	}
+	return err
 }

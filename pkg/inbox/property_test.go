@@ -430,3 +430,37 @@ func TestNothingIsLostUnderConcurrency(t *testing.T) {
 	}
 	t.Logf("%d events to 3 devices", len(posted))
 }
+
+// TestCursorMovesAfterTheDeviceHasGone: what was acked beyond the horizon isn't pending for ever when the device stays away.
+func TestCursorMovesAfterTheDeviceHasGone(t *testing.T) {
+	r := newRig(t, true)
+	hold := &trailing{Inbox: r.log.o.Store.Inbox}
+	r.log.o.Store.Inbox, r.log.lag = hold, hold.Lag()
+	r.notes.horizon = func() chat.MessageID { return chat.MessageID(hold.Horizon()) }
+	dev := r.device(t)
+	p := r.connect(t, dev, 0)
+	p.untilSynced(t, 1)
+	x := r.post(t, "x")
+	p.show(x)
+	p.dev.AckEvents(x.Event.ID)
+	if err := p.dev.Close(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	row, err := r.store.Devices.Get(r.ctx, r.b, dev)
+	if err != nil || row.AckedTo >= x.Event.ID || len(row.AckedBeyond) != 1 {
+		t.Fatalf("at the end of the connection: %+v, %v", row, err)
+	}
+	hold.move(x.Event.ID)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		row, err := r.store.Devices.Get(r.ctx, r.b, dev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.AckedTo == x.Event.ID {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the cursor stays at %s", row.AckedTo)
+		}
+	}
+}

@@ -26,6 +26,12 @@ const (
 func (d *Device) step(ctx context.Context) {
 	d.mu.Lock()
 	d.waiting = false
+	if d.state == closed && d.lingers {
+		d.lingers = false
+		d.mu.Unlock()
+		d.afterwards(ctx)
+		return
+	}
 	if d.stepping || d.state == closed {
 		d.again = true
 		d.mu.Unlock()
@@ -108,6 +114,25 @@ func (d *Device) advance(ctx context.Context) error {
 	d.saySynced()
 	d.sayStale()
 	return nil
+}
+
+// afterwards moves the cursor of a device that has gone over what it acked last, which the horizon had not passed then: who
+// looks finds nothing pending. Acks beyond the cursor are left as they are: the device may be back, on another gateway.
+func (d *Device) afterwards(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	err := d.verify(ctx)
+	if err == nil {
+		u := d.collect()
+		u.acks, u.back = false, false
+		for _, m := range u.marks {
+			d.log.o.Receipts.MarkDelivered(d.user, m.conv, m.upTo)
+		}
+		err = d.write(ctx, &u)
+	}
+	if err != nil && ctx.Err() == nil {
+		d.log.o.Logger.Warn("move the cursor of a device that has gone", "user", d.user.String(), "device", d.id.String(), "error", err)
+	}
 }
 
 // saveDue reports whether to store the cursors now: once a second while batch follows batch, so that a long catch-up
