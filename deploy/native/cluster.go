@@ -21,7 +21,7 @@ import (
 // Options say what a cluster consists of. What is left out isn't started.
 type Options struct {
 	Dir    string // for data, logs and pid files; made when missing
-	Subnet string // three numbers of an address, such as 127.0.20; no two clusters may share one
+	Subnet string // three numbers of an address, such as 127.0.20, which no other cluster may have; "": a free one
 
 	Cassandra []Node // 127.0.20.1 …
 	Redis     bool   // six nodes, 127.0.20.11 … 16; the first three begin as masters
@@ -136,10 +136,14 @@ func plan(ctx context.Context, opt Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	if strings.Count(opt.Subnet, ".") != 2 || !strings.HasPrefix(opt.Subnet, "127.") {
-		return nil, fmt.Errorf("cluster: the subnet %q is not like 127.0.20", opt.Subnet)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	c := &Cluster{dir: dir, subnet: opt.Subnet, log: cmp.Or(opt.Log, slog.New(slog.NewTextHandler(io.Discard, nil))), nodes: opt.Cassandra, s3: opt.S3}
+	subnet, err := opt.subnet(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	c := &Cluster{dir: dir, subnet: subnet, log: cmp.Or(opt.Log, slog.New(slog.NewTextHandler(io.Discard, nil))), nodes: opt.Cassandra, s3: opt.S3}
 	if err := c.planServers(ctx, opt); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
@@ -266,7 +270,7 @@ func Remove(dir string) error {
 			return fmt.Errorf("remove %s: %s still runs as %d", dir, name, pid)
 		}
 	}
-	// The lock's file stays: a waiter must not hold a lock on a file that is gone.
+	// The lock's file stays: a waiter must not hold a lock on a file that is gone. So does the subnet.
 	for _, sub := range []string{"pid", "log", "data"} {
 		if err := os.RemoveAll(filepath.Join(dir, sub)); err != nil {
 			return fmt.Errorf("remove: %w", err)

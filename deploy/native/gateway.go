@@ -78,7 +78,7 @@ func (c *Cluster) AddGateway(args ...string) (string, error) {
 	argv = append(argv, c.ServerArgs()...)
 	c.add(&process{
 		name: name, dir: c.dir, cwd: home, argv: append(argv, args...),
-		ready: httpProbe("http://" + admin + "/readyz"), wait: time.Minute,
+		ready: httpProbe("http://" + admin + "/readyz"), wait: 2 * time.Minute,
 	}, gatewayFirst+n-1, GatewayPort)
 	return name, nil
 }

@@ -95,11 +95,6 @@ func caller(r io.Reader) string {
 	return net.IP(head[16:20]).String()
 }
 
-// subnet of a test: not those of test servers or of `make cluster`; by process, for two checkouts may test at once.
-func subnet(n int) string {
-	return fmt.Sprintf("127.%d.%d", 32+os.Getpid()%32, 1+(os.Getpid()/32)%60*4+n)
-}
-
 func up(t *testing.T, opt Options) *Cluster {
 	t.Helper()
 	if opt.Dir == "" {
@@ -120,7 +115,7 @@ func up(t *testing.T, opt Options) *Cluster {
 func TestGatewaysBehindTheBalancer(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	c := up(t, Options{Subnet: subnet(0), Binary: self, Gateways: 3, HAProxy: true})
+	c := up(t, Options{Binary: self, Gateways: 3, HAProxy: true})
 	require.Equal(t, []string{"gateway-1", "gateway-2", "gateway-3", "haproxy"}, c.Members())
 
 	// Everyone gets clients, with the clients' own address, from the balancer's address.
@@ -190,7 +185,7 @@ func await(t *testing.T, ok func() error) {
 }
 
 func TestRedisClusterFailsOver(t *testing.T) {
-	c := up(t, Options{Subnet: subnet(1), Redis: true})
+	c := up(t, Options{Redis: true})
 	addrs := c.Redis()
 	require.Len(t, addrs, 6)
 	require.NoError(t, redisProbe(addrs)(t.Context()))
@@ -225,7 +220,7 @@ func TestRedisClusterFailsOver(t *testing.T) {
 func TestUpFindsWhatRuns(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	opt := Options{Dir: t.TempDir(), Subnet: subnet(2), Binary: self, Gateways: 2}
+	opt := Options{Dir: t.TempDir(), Binary: self, Gateways: 2}
 	first := up(t, opt)
 	one, two := first.Pid("gateway-1"), first.Pid("gateway-2")
 
@@ -251,7 +246,7 @@ func TestUpFindsWhatRuns(t *testing.T) {
 func TestAMemberThatDiesSaysWhy(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	_, err = Up(t.Context(), Options{Dir: t.TempDir(), Subnet: subnet(3), Binary: self, Gateways: 1, GatewayArgs: []string{"--mood", "refuse"}})
+	_, err = Up(t.Context(), Options{Dir: t.TempDir(), Binary: self, Gateways: 1, GatewayArgs: []string{"--mood", "refuse"}})
 	require.ErrorContains(t, err, "gateway-1 has ended")
 	require.ErrorContains(t, err, "somebody else has my name")
 }
@@ -259,6 +254,6 @@ func TestAMemberThatDiesSaysWhy(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	_, err := Up(t.Context(), Options{Dir: t.TempDir(), Subnet: "10.0.0"})
 	require.ErrorContains(t, err, "10.0.0")
-	_, err = Up(t.Context(), Options{Dir: t.TempDir(), Subnet: subnet(3), Gateways: 1, Binary: "/nowhere"})
+	_, err = Up(t.Context(), Options{Dir: t.TempDir(), Gateways: 1, Binary: "/nowhere"})
 	require.ErrorContains(t, err, "/nowhere")
 }

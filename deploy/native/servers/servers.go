@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -264,7 +265,10 @@ func need(t testing.TB, set string) *native.Cluster {
 	return c
 }
 
+// made counts Unique's names of this process.
+var made atomic.Int64
+
 // Unique is a name of lower-case letters and digits that no other test uses: for keyspaces, key prefixes, buckets.
 func Unique(prefix string) string {
-	return fmt.Sprintf("%s%d%s", prefix, os.Getpid(), strings.ReplaceAll(time.Now().UTC().Format("150405.000000"), ".", ""))
+	return fmt.Sprintf("%s%dx%sx%d", prefix, os.Getpid(), time.Now().UTC().Format("0102150405"), made.Add(1))
 }
