@@ -62,6 +62,7 @@ var layers = []layer{
 	{"pkg/observe", []string{"pkg/chat"}, "metrics know names and numbers; app connects them to what they measure"},
 	{"pkg/operate", join(ports, "pkg/chat"), "operators work on the ports; pkg/app picks the engines"},
 	{"deploy", nil, "what starts servers knows their addresses and arguments only; tests and the harness import it, the program never does"},
+	{"pkg/doctor", nil, "the doctor looks at servers and machines, not at messages"},
 	{"pkg/archtest", nil, "the rules judge everything and use nothing"},
 }
 
@@ -152,9 +153,9 @@ var confined = []struct {
 	why     string
 }{
 	{"github.com/cockroachdb/pebble", []string{"pkg/store/pebblestore", "loadtest"}, "a driver appears only in its adapter"},
-	{"github.com/gocql", []string{"pkg/store/cqlstore", "loadtest"}, "a driver appears only in its adapter"},
+	{"github.com/gocql", []string{"pkg/store/cqlstore", "loadtest", "pkg/doctor"}, "a driver appears only in its adapter"},
 	{"github.com/scylladb", []string{"pkg/store/cqlstore", "loadtest"}, "a driver appears only in its adapter"},
-	{"github.com/redis/go-redis", []string{"pkg/rediscluster", "pkg/session/redissession", "pkg/bus/redisbus", "pkg/admit/redisadmit", "pkg/presence/redispresence"}, "a driver appears only in its adapter"},
+	{"github.com/redis/go-redis", []string{"pkg/rediscluster", "pkg/session/redissession", "pkg/bus/redisbus", "pkg/admit/redisadmit", "pkg/presence/redispresence", "pkg/doctor"}, "a driver appears only in its adapter"},
 	{"github.com/minio/minio-go", []string{"pkg/media/s3media", "pkg/doctor", "loadtest"}, "a driver appears only in its adapter; the doctor looks at servers as no adapter does"},
 	{"github.com/sony/gobreaker", []string{"pkg/breaker"}, "adapters share one breaker, with the house's thresholds"},
 	{"github.com/gobwas/ws", []string{"pkg/gateway", "pkg/client", "loadtest"}, "sockets belong to the gateway; the client and the harness are their other end"},
