@@ -34,6 +34,14 @@ func For(ctx context.Context, p Purpose) context.Context {
 	return context.WithValue(ctx, purposeKey{}, p)
 }
 
+// ForUnless is For, unless the caller said already what its calls are for.
+func ForUnless(ctx context.Context, p Purpose) context.Context {
+	if _, said := ctx.Value(purposeKey{}).(Purpose); said {
+		return ctx
+	}
+	return For(ctx, p)
+}
+
 func purposeOf(ctx context.Context) Purpose {
 	p, _ := ctx.Value(purposeKey{}).(Purpose)
 	return p

@@ -58,14 +58,14 @@ func (r *Registry) runFree(ctx context.Context) {
 }
 
 func (r *Registry) freeAll(ctx context.Context, slots []deadSlot) {
-	calls := make([]call, 0, len(slots))
+	calls := make([]rediscluster.Call, 0, len(slots))
 	pipe := r.client.Pipeline()
 	for _, s := range slots {
 		if s.user.IsZero() {
 			pipe.SRem(ctx, r.channelKey(s.channel), s.gateway)
 			continue
 		}
-		calls = append(calls, call{key: r.userKey(s.user), args: []any{s.gateway}})
+		calls = append(calls, rediscluster.Call{Key: r.userKey(s.user), Args: []any{s.gateway}})
 	}
 	if pipe.Len() > 0 {
 		if _, err := pipe.Exec(ctx); err != nil {
@@ -75,12 +75,12 @@ func (r *Registry) freeAll(ctx context.Context, slots []deadSlot) {
 	if len(calls) == 0 {
 		return
 	}
-	cmds := r.batch(ctx, r.script.free, calls)
+	cmds := r.o.Redis.Batch(ctx, r.script.free, calls)
 	for _, c := range cmds {
 		n, _ := c.Int()
 		r.counts.Freed.Add(uint64(max(n, 0)))
 	}
-	if err := firstError(cmds); err != nil {
+	if err := rediscluster.FirstError(cmds); err != nil {
 		r.log.Debug("take dead sessions out", "error", err)
 	}
 }
@@ -136,11 +136,11 @@ func (r *Registry) payOwed(ctx context.Context) {
 func (r *Registry) removeAll(ctx context.Context, part []session.Entry) {
 	ctx, cancel := context.WithTimeout(rediscluster.For(ctx, rediscluster.Session), callTimeout)
 	defer cancel()
-	calls := make([]call, len(part))
+	calls := make([]rediscluster.Call, len(part))
 	for i, e := range part {
-		calls[i] = call{key: r.userKey(e.User), args: []any{e.Device.String(), value(e)}}
+		calls[i] = rediscluster.Call{Key: r.userKey(e.User), Args: []any{e.Device.String(), value(e)}}
 	}
-	cmds := r.batch(ctx, r.script.remove, calls)
+	cmds := r.o.Redis.Batch(ctx, r.script.remove, calls)
 	for i, c := range cmds {
 		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			r.owe(part[i])

@@ -236,7 +236,7 @@ func (r *Registry) Remove(ctx context.Context, e session.Entry) (bool, error) {
 // Routes implements session.Registry: one round trip a thousand users. On an error the routes of those users that could be
 // looked up are returned with it.
 func (r *Registry) Routes(ctx context.Context, self session.GatewayID, users []chat.UserID) ([]session.Route, error) {
-	ctx = rediscluster.For(ctx, rediscluster.Routes)
+	ctx = rediscluster.ForUnless(ctx, rediscluster.Routes)
 	me := encode(self)
 	var out []session.Route
 	var at []string // of out, encoded

@@ -218,12 +218,12 @@ func (r *Registry) registerAgain(ctx context.Context, part []session.Entry) {
 	whole := ctx
 	ctx, cancel := context.WithTimeout(rediscluster.For(ctx, rediscluster.Session), callTimeout)
 	defer cancel()
-	calls := make([]call, len(part))
+	calls := make([]rediscluster.Call, len(part))
 	for i, e := range part {
-		calls[i] = call{key: r.userKey(e.User), args: []any{e.Device.String(), value(e), int(keepFor.Seconds())}}
+		calls[i] = rediscluster.Call{Key: r.userKey(e.User), Args: []any{e.Device.String(), value(e), int(keepFor.Seconds())}}
 	}
-	cmds := r.batch(ctx, r.script.register, calls)
-	if err := firstError(cmds); err != nil {
+	cmds := r.o.Redis.Batch(ctx, r.script.register, calls)
+	if err := rediscluster.FirstError(cmds); err != nil {
 		r.log.Debug("register connections again", "error", err) // a later round will
 	}
 	for i, c := range cmds {

@@ -1,11 +1,6 @@
 package redissession
 
-import (
-	"context"
-	"errors"
-
-	"github.com/redis/go-redis/v9"
-)
+import "github.com/redis/go-redis/v9"
 
 // scripts run in Redis. Their numbers are fixed-width hex digits: text order is their order, and Lua's own numbers don't
 // hold 64 bits.
@@ -66,45 +61,4 @@ for i = 1, #live, 2 do
 end
 return out`),
 	}
-}
-
-// call is one run of a script in a batch.
-type call struct {
-	key  string
-	args []any
-}
-
-// batch runs one script many times in one round trip, or two when a node doesn't know the script yet.
-func (r *Registry) batch(ctx context.Context, s *redis.Script, calls []call) []*redis.Cmd {
-	pipe := r.client.Pipeline()
-	cmds := make([]*redis.Cmd, len(calls))
-	for i, c := range calls {
-		cmds[i] = pipe.EvalSha(ctx, s.Hash(), []string{c.key}, c.args...)
-	}
-	_, _ = pipe.Exec(ctx) // every command has its own error
-	var unknown []int
-	for i, cmd := range cmds {
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			unknown = append(unknown, i)
-		}
-	}
-	if len(unknown) == 0 {
-		return cmds
-	}
-	pipe = r.client.Pipeline()
-	for _, i := range unknown {
-		cmds[i] = s.Eval(ctx, pipe, []string{calls[i].key}, calls[i].args...)
-	}
-	_, _ = pipe.Exec(ctx)
-	return cmds
-}
-
-// firstError returns the first error of a batch; a nil answer is none.
-func firstError(cmds []*redis.Cmd) error {
-	for _, c := range cmds {
-		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return err
-		}
-	}
-	return nil
 }
