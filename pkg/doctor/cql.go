@@ -27,11 +27,11 @@ func cqlServers(ctx context.Context, o *Options, r *Report) {
 	asked := func(addr string) bool {
 		return slices.ContainsFunc(nodes, func(n cqlNode) bool { return n.addr == addr })
 	}
-	visit := func(addr string, named bool, dc string) (peers map[string]string) {
+	visit := func(addr, dc string) (peers map[string]string) {
 		if asked(addr) {
 			return nil
 		}
-		n := cqlNode{addr: addr, named: named, dc: dc}
+		n := cqlNode{addr: addr, dc: dc}
 		s, err := dialCQL(want, addr, o.Timeout)
 		if err != nil {
 			n.err = brief(err)
@@ -53,12 +53,12 @@ func cqlServers(ctx context.Context, o *Options, r *Report) {
 		if _, _, err := net.SplitHostPort(h); err != nil {
 			h = net.JoinHostPort(h, strconv.Itoa(port))
 		}
-		for addr, dc := range visit(resolved(ctx, h), true, "") {
+		for addr, dc := range visit(resolved(ctx, h), "") {
 			found[addr] = dc
 		}
 	}
 	for addr, dc := range found {
-		visit(addr, false, dc)
+		visit(addr, dc)
 	}
 	// A host that is away was given its datacenter by those that know it.
 	for i := range nodes {

@@ -12,7 +12,6 @@ import (
 // cqlNode is what one node said.
 type cqlNode struct {
 	addr      string
-	named     bool // in --store; else found through the others
 	err       error
 	dc        string
 	scylla    bool

@@ -17,6 +17,7 @@ const gatewaysKey = "gateways"
 
 // redisServers asks every node that --redis names, and every node that those know of.
 func redisServers(ctx context.Context, o *Options, r *Report) {
+	redis.SetLogger(unheard{}) // the driver has one for the process, which is standard error; what it says is in the errors
 	var nodes []redisNode
 	var gateways []gateway
 	queue := slices.Clone(o.Redis.Addrs)
@@ -47,6 +48,10 @@ func redisServers(ctx context.Context, o *Options, r *Report) {
 	slices.SortFunc(nodes, func(a, b redisNode) int { return strings.Compare(a.addr, b.addr) })
 	judgeRedis(r, nodes, gateways, o.Name)
 }
+
+type unheard struct{}
+
+func (unheard) Printf(context.Context, string, ...any) {}
 
 // redisAsker asks one node.
 type redisAsker struct {
