@@ -37,6 +37,8 @@ type Request struct {
 	Claim store.Claim // Message is the id to use when the claim is fresh
 	// Durable: the durable claim must be looked at even where memory says that the key is new.
 	Durable bool
+	// Resend: an earlier attempt may be under way somewhere.
+	Resend bool
 	// Renew makes a new message id. It is called when the engine had to wait, so that no message appears above what people have
 	// read meanwhile; a fresh decision's Held then has the new id. nil: the claim's id is used, however old.
 	Renew func() (chat.MessageID, error)

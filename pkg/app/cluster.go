@@ -104,6 +104,7 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 	log.Info("node slot taken", "slot", slot.Slot(), "name", self.Name, "dc", db.DC())
 
 	sessions := redissession.New(redissession.Options{Redis: redis, Self: self, Log: log})
+	admission := redisadmit.New(redisadmit.Options{Cluster: redis, Claims: ports.Claims, Rates: cfg.Rates.Limits(), Log: log})
 	hints := redisbus.New(redisbus.Options{Cluster: redis, Log: log})
 	var between bus.Bus = hints
 	if cfg.FaultBusDrop > 0 {
@@ -111,9 +112,10 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 	}
 	return &engines{
 		ports: ports, clock: clock, sessions: sessions, bus: between, blobs: blobs, verify: clusterVerify,
-		admission: redisadmit.New(redisadmit.Options{Cluster: redis, Claims: ports.Claims, Rates: cfg.Rates.Limits(), Log: log}),
+		admission: admission,
 		presence:  localpresence.New(localpresence.Options{Users: ports.Users, Log: log}),
 		local:     sessions.SetLocal,
+		settled:   hints.Settled,
 		finder:    nothingFound{},
 		backup: func(context.Context, string) (operate.Backup, error) {
 			return operate.Backup{}, chat.Invalid("store", "a cluster is backed up with its database's own tools (nodetool snapshot), not by murre")
@@ -126,7 +128,7 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 			return db.Ping(ctx)
 		},
 		close:   func() error { return errors.Join(redis.Close(), db.Close()) },
-		measure: clusterParts{db: db, redis: redis, bus: hints, sessions: sessions, blobs: blobs}.measure,
+		measure: clusterParts{db: db, redis: redis, bus: hints, sessions: sessions, admission: admission, blobs: blobs}.measure,
 	}, nil
 }
 

@@ -31,6 +31,8 @@ type engines struct {
 	before []part
 	// ready says why the engines can't serve now.
 	ready func(ctx context.Context) error
+	// settled waits until other gateways' envelopes arrive here; nil: nothing to wait for.
+	settled func(ctx context.Context) error
 	// local is told how to find the connections of this process, once there is a gateway.
 	local func(yield func(func(session.Entry) bool))
 	// measure registers the engines' own metrics.

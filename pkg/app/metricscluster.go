@@ -1,6 +1,7 @@
 package app
 
 import (
+	"github.com/murre-chat/murre/pkg/admit/redisadmit"
 	"github.com/murre-chat/murre/pkg/bus/redisbus"
 	"github.com/murre-chat/murre/pkg/media/s3media"
 	"github.com/murre-chat/murre/pkg/observe"
@@ -11,11 +12,12 @@ import (
 
 // clusterParts are the engines of a cluster whose counters are shown.
 type clusterParts struct {
-	db       *cqlstore.DB
-	redis    *rediscluster.Cluster
-	bus      *redisbus.Bus
-	sessions *redissession.Registry
-	blobs    *s3media.Bucket
+	db        *cqlstore.DB
+	redis     *rediscluster.Cluster
+	bus       *redisbus.Bus
+	sessions  *redissession.Registry
+	admission *redisadmit.Admission
+	blobs     *s3media.Bucket
 }
 
 // measure registers the metrics of a cluster's engines.
@@ -73,6 +75,18 @@ func (p clusterParts) measure(m *observe.Metrics) {
 		emit("rebuilds", float64(s.Rebuilds))
 		emit("probes_missed", float64(s.ProbesMissed))
 	})
+	m.Labelled(observe.Grows, "claims_total", "What became of claims.", "what", func(emit func(string, float64)) {
+		s := p.admission.Stats()
+		emit("fresh", float64(s.Fresh))
+		emit("held", float64(s.Held))
+		emit("refused", float64(s.Refused))
+		emit("failed", float64(s.Failed))
+		emit("rows_read", float64(s.Reads))
+		emit("rows_made", float64(s.Writes))
+		emit("waited", float64(s.Waits))
+	})
+	m.Labelled(observe.Grows, "s3_requests_total", "Requests to S3.", "kind", p.blobs.Requests)
+	m.Labelled(observe.Grows, "s3_failed_total", "Requests to S3 that failed.", "kind", p.blobs.Failures)
 	m.Labelled(observe.Grows, "sessions_total", "What the session registry did.", "what", func(emit func(string, float64)) {
 		c := p.sessions.Counts()
 		emit("registered_again", float64(c.Again.Load()))

@@ -16,6 +16,8 @@ const (
 	perSecond = 2000
 	// flushTime is kept of the drain's time for flushing and closing.
 	flushTime = 3 * time.Second
+	// settleTime is how long a start waits for the bus.
+	settleTime = 2 * time.Second
 )
 
 // Run serves until ctx ends, then drains: /readyz turns 503, accepting stops, clients are told to reconnect in waves, and
@@ -42,6 +44,14 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.admin != nil {
 		ps.start(part{"admin port", a.admin.Run})
+	}
+	if e.settled != nil {
+		// Before clients come: a push to who has just connected should find the way. Without Redis it goes on all the same.
+		settling, cancel := context.WithTimeout(ctx, settleTime)
+		if err := e.settled(settling); err != nil && ctx.Err() == nil {
+			a.log.Warn("the bus isn't there yet, other gateways' messages come from the log until it is", "error", err)
+		}
+		cancel()
 	}
 	a.serving.Store(true)
 	a.log.Info("serving", "url", a.URL(), "admin", a.place().Admin, "data", a.cfg.Data, "version", a.info.Version)

@@ -64,7 +64,20 @@ func (s *Service) Send(ctx context.Context, c Caller, r SendRequest) (SendResult
 	defer s.inflight.done(newID)
 	msg.ID = newID
 	claim := store.Claim{User: c.User, ClientMessage: r.ClientMessage, Message: newID, Conversation: r.Conversation, Digest: digest(&msg)}
-	d, err := s.admit.Admit(ctx, admit.Request{Claim: claim, Durable: r.Resend || !fresh(r.ClientMessage, s.now())})
+	renewed := chat.MessageID(0)
+	d, err := s.admit.Admit(ctx, admit.Request{
+		Claim: claim, Durable: r.Resend || !fresh(r.ClientMessage, s.now()), Resend: r.Resend,
+		Renew: func() (chat.MessageID, error) {
+			var err error
+			if renewed == 0 {
+				renewed, err = s.inflight.next(s.clock)
+			}
+			return renewed, err
+		},
+	})
+	if renewed != 0 {
+		defer s.inflight.done(renewed)
+	}
 	if err != nil {
 		return SendResult{}, chat.Unavailable("admit a message", err)
 	}
@@ -74,6 +87,7 @@ func (s *Service) Send(ctx context.Context, c Caller, r SendRequest) (SendResult
 	if !d.Fresh {
 		return s.sendAgain(ctx, c, m, msg, claim, d)
 	}
+	claim, msg.ID = d.Held, d.Held.Message
 	defer s.admit.Done(claim)
 	return s.commit(ctx, c, m, msg, claim, false)
 }
@@ -133,6 +147,7 @@ func (s *Service) moveClaim(ctx context.Context, to store.Claim, from chat.Messa
 	if errors.Is(err, store.ErrConflict) {
 		var held store.Claim
 		if held, err = s.store.Claims.PutIfAbsent(ctx, to); err == nil && held.Message != to.Message {
+			s.admit.Moved(ctx, held) // so that the next attempt begins with it
 			err = errors.New("another attempt moved it")
 		}
 	}

@@ -147,7 +147,7 @@ func (a *Admission) makeSure(ctx context.Context, r admit.Request, ans answer) (
 		if err != nil {
 			return admit.Decision{}, err
 		}
-		if row == nil {
+		if row == nil && r.Resend {
 			a.counts.waits.Add(1)
 			t := time.NewTimer(a.opt.Wait)
 			defer t.Stop()

@@ -7,7 +7,7 @@
 //
 //   - It can: a new claim is fresh, and only for a request that says Durable the claim row is read first.
 //   - It can't (it is down, or data may have been lost within the last minute): what Redis says of a claim decides nothing.
-//     The claim row does, made by compare-and-set and awaited; a Durable request that finds none waits, so that an earlier
+//     The claim row does, made by compare-and-set and awaited; a resend that finds none waits, so that an earlier
 //     attempt which nobody remembers has either written its row or has failed, and looks again. Redis is told the outcome.
 //
 // Before both stands the table of claims under way in this process (admit/flight): two attempts through one gateway never

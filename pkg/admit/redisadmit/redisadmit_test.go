@@ -141,7 +141,7 @@ func again(c store.Claim) store.Claim {
 
 func ask(t *testing.T, a *Admission, c store.Claim, durable bool) admit.Decision {
 	t.Helper()
-	d, err := a.Admit(t.Context(), admit.Request{Claim: c, Durable: durable})
+	d, err := a.Admit(t.Context(), admit.Request{Claim: c, Durable: durable, Resend: durable})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestTheWaitEndsWithTheContext(t *testing.T) {
 		<-w.rows.read
 		cancel()
 	}()
-	if _, err := w.a.Admit(ctx, admit.Request{Claim: newClaim(), Durable: true}); !errors.Is(err, context.Canceled) {
+	if _, err := w.a.Admit(ctx, admit.Request{Claim: newClaim(), Durable: true, Resend: true}); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	if n := w.a.flying.Len(); n != 0 || w.rows.puts != 0 {
@@ -244,7 +244,7 @@ func TestNoIdOutlivesTheWait(t *testing.T) {
 	w.trusted.Store(false)
 	c := newClaim()
 	renewed := newClaim().Message
-	d, err := w.a.Admit(t.Context(), admit.Request{Claim: c, Durable: true, Renew: func() (chat.MessageID, error) { return renewed, nil }})
+	d, err := w.a.Admit(t.Context(), admit.Request{Claim: c, Durable: true, Resend: true, Renew: func() (chat.MessageID, error) { return renewed, nil }})
 	if err != nil || !d.Fresh || d.Held.Message != renewed {
 		t.Fatalf("%+v %v", d, err)
 	}
@@ -340,7 +340,7 @@ func TestNeverTwoWhenRedisForgets(t *testing.T) {
 			for i := range 4 {
 				resends.Go(func() {
 					a := []*Admission{w.a, w.b}[i%2]
-					d, err := a.Admit(context.Background(), admit.Request{Claim: again(c), Durable: true})
+					d, err := a.Admit(context.Background(), admit.Request{Claim: again(c), Durable: true, Resend: true})
 					if err != nil {
 						t.Error(err)
 						return
