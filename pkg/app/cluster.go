@@ -20,7 +20,7 @@ import (
 	"github.com/murre-chat/murre/pkg/lease"
 	"github.com/murre-chat/murre/pkg/media/s3media"
 	"github.com/murre-chat/murre/pkg/operate"
-	"github.com/murre-chat/murre/pkg/presence/localpresence"
+	"github.com/murre-chat/murre/pkg/presence/redispresence"
 	"github.com/murre-chat/murre/pkg/rediscluster"
 	"github.com/murre-chat/murre/pkg/session"
 	"github.com/murre-chat/murre/pkg/session/redissession"
@@ -113,7 +113,7 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 	return &engines{
 		ports: ports, clock: clock, sessions: sessions, bus: between, blobs: blobs, verify: clusterVerify,
 		admission: admission,
-		presence:  localpresence.New(localpresence.Options{Users: ports.Users, Log: log}),
+		presence:  redispresence.New(redispresence.Options{Redis: redis, Sessions: sessions, Self: self, Users: ports.Users, Log: log}),
 		local:     sessions.SetLocal,
 		settled:   hints.Settled,
 		finder:    nothingFound{},
