@@ -71,11 +71,13 @@ func judgeCQL(r *Report, want *CQL, nodes []cqlNode, ks *keyspace) {
 	}
 	judgeKeyspace(r, want, ks, up, size)
 	judgeCommitlog(r, nodes)
+	var clocks []reading
 	for i := range nodes {
 		if n := &nodes[i]; n.err == nil {
-			judgeClock(r, areaCQL, "clock "+n.addr, n.offset, n.roundTrip)
+			clocks = append(clocks, reading{n.addr, n.offset, n.roundTrip})
 		}
 	}
+	judgeClocks(r, areaCQL, clocks)
 }
 
 func judgeVersions(r *Report, nodes []cqlNode, versions map[string][]string) {

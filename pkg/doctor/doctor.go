@@ -92,19 +92,33 @@ func Examine(ctx context.Context, o Options) *Report {
 	return all
 }
 
-// judgeClock compares a server's clock with ours. An answer takes time, and the server's moment lies somewhere in it: only
+// reading is what a server's clock said when we asked it.
+type reading struct {
+	addr      string
+	offset    time.Duration // ahead of ours
+	roundTrip time.Duration
+}
+
+// judgeClocks compares servers' clocks with ours. An answer takes time, and the server's moment lies somewhere in it: only
 // what that doesn't explain counts.
-func judgeClock(r *Report, area, check string, offset, roundTrip time.Duration) {
-	certain := offset.Abs() - roundTrip/2
-	v := OK
-	switch {
-	case certain > offsetFail:
-		v = Fail
-	case certain > offsetWarn:
-		v = Warn
+func judgeClocks(r *Report, area string, readings []reading) {
+	const advice = "let chrony or another NTP client set the clocks of all machines; a gateway that is off by more than 1 s makes no ids"
+	good, widest := 0, time.Duration(0)
+	for _, c := range readings {
+		certain := c.offset.Abs() - c.roundTrip/2
+		switch {
+		case certain > offsetFail:
+			r.add(area, "clock", Fail, advice, "%s is %s", c.addr, ahead(c.offset))
+		case certain > offsetWarn:
+			r.add(area, "clock", Warn, advice, "%s is %s", c.addr, ahead(c.offset))
+		default:
+			good++
+			widest = max(widest, c.offset.Abs()+c.roundTrip/2)
+		}
 	}
-	r.add(area, check, v, "let chrony or another NTP client set the clocks of all machines; a gateway that is off by more than 1 s makes no ids",
-		"%s (±%s)", ahead(offset), (roundTrip / 2).Round(100*time.Microsecond))
+	if good > 0 {
+		r.add(area, "clock", OK, "", "%s within %s of ours", plural(good, "node"), widest.Round(10*time.Microsecond))
+	}
 }
 
 func ahead(d time.Duration) string {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/url"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,9 +55,7 @@ func TestRealServers(t *testing.T) {
 	} {
 		require.Equal(t, c.want, verdict(c.area, c.check), "%s %s", c.area, c.check)
 	}
-	require.Equal(t, 6, len(slices.DeleteFunc(slices.Clone(r.Findings), func(f doctor.Finding) bool {
-		return f.Area != "redis" || !strings.HasPrefix(f.Check, "clock ")
-	})), "all six nodes were found through one")
+	require.Contains(t, text.String(), "6 nodes\n", "found through one")
 
 	// versitygw, asked from where clients can't reach it, and a schema that isn't ours.
 	o.S3 = objects(t, servers.Versity(t))

@@ -78,11 +78,13 @@ func judgeRedis(r *Report, nodes []redisNode, gateways []gateway, own string) {
 	r.add(areaRedis, "version", v, advice, "%s", strings.Join(slices.Sorted(maps.Keys(versions)), ", "))
 	judgeSlots(r, nodes, masters, alone)
 	judgeRedisConfig(r, nodes)
+	var clocks []reading
 	for i := range nodes {
 		if n := &nodes[i]; n.err == nil {
-			judgeClock(r, areaRedis, "clock "+n.addr, n.offset, n.roundTrip)
+			clocks = append(clocks, reading{n.addr, n.offset, n.roundTrip})
 		}
 	}
+	judgeClocks(r, areaRedis, clocks)
 	judgeGateways(r, gateways, own)
 }
 
@@ -131,14 +133,14 @@ func judgeRedisConfig(r *Report, nodes []redisNode) {
 		r.add(areaRedis, "settings", Info, "look yourself: maxmemory-policy noeviction, cluster-allow-pubsubshard-when-down yes", "CONFIG isn't allowed")
 		return
 	}
-	judgeAll(r, "eviction", Fail, looked, evicting, "noeviction", "CONFIG SET maxmemory-policy noeviction: what is evicted here are sessions and claims, not a cache")
-	judgeAll(r, "pub/sub when down", Warn, looked, deaf, "allowed", "CONFIG SET cluster-allow-pubsubshard-when-down yes: live delivery goes on while some slots have no master")
-	judgeAll(r, "memory limit", Info, looked, unbounded, "set", "maxmemory below the machine's memory: at the limit writes fail, and murre goes on without; without one the kernel kills Redis")
-	judgeAll(r, "persistence", Info, looked, volatile, "on", "none is fine: all of it is rebuilt. But then a master that restarts at once comes back empty; let it start late, after a replica took over")
+	judgeAll(r, "eviction", Fail, looked, evicting, "none", "by", "CONFIG SET maxmemory-policy noeviction: what is evicted here are sessions and claims, not a cache")
+	judgeAll(r, "pub/sub when down", Warn, looked, deaf, "goes on", "refused on", "CONFIG SET cluster-allow-pubsubshard-when-down yes: live delivery goes on while some slots have no master")
+	judgeAll(r, "memory limit", Info, looked, unbounded, "set", "none on", "maxmemory below the machine's memory: at the limit writes fail, and murre goes on without; without one the kernel kills Redis")
+	judgeAll(r, "persistence", Info, looked, volatile, "on", "off on", "off is fine: all of it is rebuilt. But then a master that restarts at once comes back empty; let it start late, after a replica took over")
 }
 
 // judgeAll adds a finding about a setting that is right on all nodes but some.
-func judgeAll(r *Report, check string, v Verdict, looked int, wrong []string, right, advice string) {
+func judgeAll(r *Report, check string, v Verdict, looked int, wrong []string, right, otherwise, advice string) {
 	if len(wrong) == 0 {
 		r.add(areaRedis, check, OK, "", "%s", right)
 		return
@@ -147,7 +149,7 @@ func judgeAll(r *Report, check string, v Verdict, looked int, wrong []string, ri
 	if len(wrong) == looked && v == Info {
 		on = "all nodes"
 	}
-	r.add(areaRedis, check, v, advice, "not %s on %s", right, on)
+	r.add(areaRedis, check, v, advice, "%s %s", otherwise, on)
 }
 
 func judgeGateways(r *Report, gateways []gateway, own string) {
