@@ -1,9 +1,13 @@
 // Package loadtest is the load harness: it starts the real server binary, drives it over real sockets from the same
-// machine, and measures what it does (bench) or checks that it keeps its promises when it is killed (kill9).
+// machine, and measures what it does (bench) or checks that it keeps its promises: when a server is killed (kill9), and
+// when any part of a cluster is broken (faults).
 //
-// It knows the server by its flags, its protocol and /proc only. What clients do on the wire is in the package wire;
-// what is right and wrong is judged by pkg/check.
+// It knows the server by its flags, its protocol, its metrics and /proc only; bulk data goes in through the stores' own
+// ports. What clients do on the wire is in the package wire; a cluster's processes are deploy/native's; what is right and
+// wrong is judged by pkg/check.
 //
-// Start with server.go (the server under test), world.go (its users) and bench.go (the list of scenarios); each scenario
-// has a file. crash.go lists the kill -9 rounds, crashround.go is one of them, crowd.go its people.
+// Start with server.go (the server under test), world.go (its users) and bench.go (the lists of scenarios); each scenario
+// has a file, clusterbench.go those of a cluster. crowd.go is people who write to each other, lose their server and come
+// back: crash.go kills a server under them, faults.go a cluster's parts. fleet.go is that cluster, siege.go one run of a
+// fault, faultlist.go what the faults are.
 package loadtest

@@ -26,7 +26,7 @@ type FaultOptions struct {
 	Short bool     // only what is fast, on one Cassandra node, with small times
 	Out   string   // file of JSON lines, one a run; runs that are green in it for this server aren't done again. "": none
 	Seed  uint64
-	Rate  int // messages/s; 0: 200
+	Rate  int // messages/s; 0: 200, in the short form 100
 	Log   io.Writer
 }
 
@@ -91,7 +91,9 @@ func (r *FaultRun) judge(rep check.Report) {
 // when a run broke a promise, or couldn't be done.
 func Faults(ctx context.Context, o FaultOptions) error {
 	if o.Rate == 0 {
-		o.Rate = 200
+		if o.Rate = 200; o.Short {
+			o.Rate = 100
+		}
 	}
 	list, err := chosen(o)
 	if err != nil {
