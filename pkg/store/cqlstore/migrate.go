@@ -134,7 +134,7 @@ func (m *migrator) open(ctx context.Context, keyspace string) (gocqlx.Session, e
 		if err == nil || !m.o.Wait {
 			return s, err
 		}
-		if pause(ctx) != nil {
+		if nap(ctx) != nil {
 			return s, err
 		}
 	}
@@ -242,7 +242,7 @@ func listed(n map[string]int) string {
 	return strings.Join(out, ",")
 }
 
-func pause(ctx context.Context) error {
+func nap(ctx context.Context) error {
 	t := time.NewTimer(waitPause)
 	defer t.Stop()
 	select {

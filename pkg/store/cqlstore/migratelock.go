@@ -50,7 +50,7 @@ func (l *schemaLock) hold(ctx context.Context, wait bool, do func(ctx context.Co
 		if err == nil {
 			err = fmt.Errorf("%w by %q (%d s at most after it died)", ErrLocked, holder, lockLife)
 		}
-		if !wait || pause(ctx) != nil {
+		if !wait || nap(ctx) != nil {
 			return err
 		}
 	}
