@@ -11,7 +11,7 @@ import (
 	"github.com/murre-chat/murre/pkg/session"
 )
 
-// Follow implements session.Registry.
+// Follow implements session.Registry. What fails for Self is made up for by Run.
 func (r *Registry) Follow(ctx context.Context, g session.GatewayID, channel chat.ConversationID, on bool) error {
 	ctx = rediscluster.For(ctx, rediscluster.Session)
 	if g == r.o.Self {
@@ -29,6 +29,11 @@ func (r *Registry) Follow(ctx context.Context, g session.GatewayID, channel chat
 		return nil
 	})
 	if err != nil {
+		if g == r.o.Self {
+			r.mu.Lock()
+			r.oweFollow(channel)
+			r.mu.Unlock()
+		}
 		return fmt.Errorf("follow a channel: %w", err)
 	}
 	return nil
@@ -41,6 +46,13 @@ func follow(ctx context.Context, p redis.Pipeliner, key, gw string, on bool) {
 	}
 	p.SAdd(ctx, key, gw)
 	p.Expire(ctx, key, keepFor)
+}
+
+// oweFollow remembers a channel whose following in Redis may not be ours; mu is held.
+func (r *Registry) oweFollow(ch chat.ConversationID) {
+	if len(r.owedFollows) < maxOwed {
+		r.owedFollows[ch] = struct{}{}
+	}
 }
 
 // Followers implements session.Registry.

@@ -2,14 +2,10 @@ package redissession
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/rediscluster"
-	"github.com/murre-chat/murre/pkg/session"
 )
 
 // deadSlot is a user with an entry of a dead gateway.
@@ -27,7 +23,7 @@ func (r *Registry) free(u chat.UserID, gw string) {
 	}
 }
 
-// runFree takes entries of the dead out, and makes up for removals that failed, until ctx ends.
+// runFree takes entries of the dead out, and makes up for what failed, until ctx ends.
 func (r *Registry) runFree(ctx context.Context) {
 	retry := time.NewTicker(r.o.Lease / 3)
 	defer retry.Stop()
@@ -82,74 +78,5 @@ func (r *Registry) freeAll(ctx context.Context, slots []deadSlot) {
 	}
 	if err := rediscluster.FirstError(cmds); err != nil {
 		r.log.Debug("take dead sessions out", "error", err)
-	}
-}
-
-// noteRemoved remembers a removal while a round of registering again runs, which may just have met that connection.
-func (r *Registry) noteRemoved(e session.Entry) {
-	if e.Gateway != r.o.Self {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.removed != nil && len(r.removed) < maxNoted {
-		r.removed[e.Device] = max(r.removed[e.Device], e.Seq)
-	}
-}
-
-// wasRemoved reports whether a connection ended since the round began.
-func (r *Registry) wasRemoved(e session.Entry) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	seq, ok := r.removed[e.Device]
-	return ok && seq >= e.Seq
-}
-
-func (r *Registry) owe(e session.Entry) {
-	if e.Gateway != r.o.Self {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if old, ok := r.owed[e.Device]; (ok || len(r.owed) < maxOwed) && old.Seq <= e.Seq {
-		r.owed[e.Device] = e
-	}
-}
-
-// payOwed repeats removals that failed, at most one pipeline of them.
-func (r *Registry) payOwed(ctx context.Context) {
-	r.mu.Lock()
-	part := make([]session.Entry, 0, min(len(r.owed), pipelined))
-	for _, e := range r.owed {
-		if len(part) == pipelined {
-			break
-		}
-		part = append(part, e)
-	}
-	r.mu.Unlock()
-	if len(part) > 0 {
-		r.removeAll(ctx, part)
-	}
-}
-
-// removeAll removes entries in one round trip and remembers those that couldn't be.
-func (r *Registry) removeAll(ctx context.Context, part []session.Entry) {
-	ctx, cancel := context.WithTimeout(rediscluster.For(ctx, rediscluster.Session), callTimeout)
-	defer cancel()
-	calls := make([]rediscluster.Call, len(part))
-	for i, e := range part {
-		calls[i] = rediscluster.Call{Key: r.userKey(e.User), Args: []any{e.Device.String(), value(e)}}
-	}
-	cmds := r.o.Redis.Batch(ctx, r.script.remove, calls)
-	for i, c := range cmds {
-		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			r.owe(part[i])
-			continue
-		}
-		r.mu.Lock()
-		if e := r.owed[part[i].Device]; e == part[i] {
-			delete(r.owed, e.Device)
-		}
-		r.mu.Unlock()
 	}
 }

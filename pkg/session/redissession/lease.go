@@ -49,25 +49,25 @@ func (r *Registry) Lease(ctx context.Context, g session.GatewayID) error {
 	return err
 }
 
-// leases reads all leases and renews one, if it is named. It tells whether that one was there.
-func (r *Registry) leases(ctx context.Context, renew string) (*view, bool, error) {
+// leases reads all leases and renews one, if it is named. It tells what that one was before.
+func (r *Registry) leases(ctx context.Context, renew string) (_ *view, was string, _ error) {
 	v := &view{at: r.now(), live: make(map[string]int64)}
 	answer, err := r.script.lease.Run(ctx, r.client, []string{r.prefix + "gateways"}, renew, r.o.Lease.Milliseconds()).StringSlice()
 	if err != nil {
-		return nil, false, fmt.Errorf("read the gateways' leases: %w", err)
+		return nil, "", fmt.Errorf("read the gateways' leases: %w", err)
 	}
 	if len(answer)%2 != 1 {
-		return nil, false, errors.New("read the gateways' leases: unexpected answer")
+		return nil, "", errors.New("read the gateways' leases: unexpected answer")
 	}
 	for i := 1; i < len(answer); i += 2 {
 		left, err := strconv.ParseInt(answer[i+1], 10, 64)
 		if err != nil {
-			return nil, false, fmt.Errorf("read the gateways' leases: %w", err)
+			return nil, "", fmt.Errorf("read the gateways' leases: %w", err)
 		}
 		v.live[answer[i]] = v.at + left*int64(time.Millisecond)
 	}
 	r.see(v)
-	return v, answer[0] == "1", nil
+	return v, answer[0], nil
 }
 
 // see takes a newer view.

@@ -21,7 +21,7 @@ const (
 	keepFor   = 24 * time.Hour // entries that nobody writes again
 	pipelined = 1000           // commands in one pipeline
 	maxDead   = 4096           // users that wait to be freed of dead entries; beyond it the next reader finds them again
-	maxOwed   = 1 << 16        // removals to make up for; beyond it entries stay until keepFor
+	maxOwed   = 1 << 16        // removals, registrations and followings each to make up for; beyond it rounds and keepFor do
 	maxNoted  = 1 << 17        // removals noted in a round of registering again; beyond it the round ends early
 )
 
@@ -33,8 +33,8 @@ type Options struct {
 	// not hold a lock that connecting needs while it yields. A connection that was taken out here by Remove must not come
 	// up in a call begun later. Nil until SetLocal: nothing is registered again.
 	Local func(yield func(session.Entry) bool)
-	// Replaced is told when registering a local connection again found a newer one of the same device: the local one
-	// missed its replacement.
+	// Replaced is told when registering a local connection again found a newer one of the same device at another gateway:
+	// the local one missed its replacement. It is called by Run's goroutines.
 	Replaced func(local, newer session.Entry)
 	// Conflict is told, once a holder, when a later start under our name holds a lease while we live.
 	Conflict func(other session.GatewayID)
@@ -66,9 +66,12 @@ type Registry struct {
 	mu      sync.Mutex
 	removed map[chat.DeviceID]int64         // sequences removed since the round of registering again began; nil: none runs
 	owed    map[chat.DeviceID]session.Entry // removals that failed
+	missing map[chat.DeviceID]session.Entry // registrations that failed
 	absent  map[string]struct{}             // gateways that were asked for and have no lease
 	follows map[chat.ConversationID]struct{}
-	warned  map[string]struct{} // conflicts told of
+
+	owedFollows map[chat.ConversationID]struct{} // whose following in Redis may not be what follows says
+	warned      map[string]struct{}              // conflicts told of
 }
 
 // Counts are what metrics show; all only grow.
@@ -92,7 +95,8 @@ func New(o Options) *Registry {
 	r := &Registry{
 		o: o, log: o.Log, client: o.Redis.Client(), prefix: o.Redis.Prefix(), self: encode(o.Self), script: newScripts(),
 		changed: make(chan string, 1), dead: make(chan deadSlot, maxDead), fetch: make(chan struct{}, 1), start: time.Now(),
-		owed: make(map[chat.DeviceID]session.Entry), absent: make(map[string]struct{}), follows: make(map[chat.ConversationID]struct{}), warned: make(map[string]struct{}),
+		owed: make(map[chat.DeviceID]session.Entry), missing: make(map[chat.DeviceID]session.Entry),
+		owedFollows: make(map[chat.ConversationID]struct{}), absent: make(map[string]struct{}), follows: make(map[chat.ConversationID]struct{}), warned: make(map[string]struct{}),
 	}
 	r.fetch <- struct{}{}
 	if o.Local != nil {
@@ -181,35 +185,37 @@ func parseValue(u chat.UserID, d chat.DeviceID, v string) (session.Entry, bool) 
 	return session.Entry{User: u, Device: d, Gateway: g, Seq: seq}, ok
 }
 
-// Register implements session.Registry.
+// Register implements session.Registry. A registration of Self's that fails is made up for by Run.
 func (r *Registry) Register(ctx context.Context, e session.Entry) (*session.Entry, error) {
-	old, _, err := r.register(rediscluster.For(ctx, rediscluster.Session), e)
-	return old, err
-}
-
-// register also returns the newer entry that outranks e.
-func (r *Registry) register(ctx context.Context, e session.Entry) (replaced, newer *session.Entry, err error) {
+	ctx = rediscluster.For(ctx, rediscluster.Session)
 	answer, err := r.script.register.Run(ctx, r.client, []string{r.userKey(e.User)}, e.Device.String(), value(e), int(keepFor.Seconds())).StringSlice()
 	if err != nil {
-		return nil, nil, fmt.Errorf("register a session: %w", err)
+		r.owe(r.missing, e)
+		return nil, fmt.Errorf("register a session: %w", err)
 	}
-	return r.registered(e, answer)
+	r.mu.Lock()
+	if old, ok := r.missing[e.Device]; ok && old.Seq <= e.Seq {
+		delete(r.missing, e.Device)
+	}
+	r.mu.Unlock()
+	replaced, _ := r.registered(e, answer)
+	return replaced, nil
 }
 
-// registered reads the answer of the script.
-func (r *Registry) registered(e session.Entry, answer []string) (replaced, newer *session.Entry, err error) {
+// registered reads the answer of the script: the entry that e replaced, or the newer one that outranks it.
+func (r *Registry) registered(e session.Entry, answer []string) (replaced, newer *session.Entry) {
 	if len(answer) != 2 {
-		return nil, nil, nil
+		return nil, nil
 	}
 	old, ok := parseValue(e.User, e.Device, answer[1])
 	switch {
 	case !ok:
-		return nil, nil, nil // not ours to understand; it is overwritten
+		return nil, nil // not ours to understand; it is overwritten
 	case answer[0] == "newer":
 		r.counts.Refused.Add(1)
-		return nil, &old, nil
+		return nil, &old
 	default:
-		return &old, nil, nil
+		return &old, nil
 	}
 }
 
@@ -222,7 +228,7 @@ func (r *Registry) Remove(ctx context.Context, e session.Entry) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		r.owe(e)
+		r.owe(r.owed, e)
 		return false, fmt.Errorf("remove a session: %w", err)
 	}
 	for _, v := range rest {

@@ -51,7 +51,7 @@ func (r *Registry) runLease(ctx context.Context) {
 	for {
 		call, cancel := context.WithTimeout(rediscluster.For(ctx, rediscluster.Session), min(callTimeout, every))
 		began := r.now()
-		v, had, err := r.leases(call, r.self)
+		v, was, err := r.leases(call, r.self)
 		cancel()
 		switch {
 		case err != nil:
@@ -60,12 +60,12 @@ func (r *Registry) runLease(ctx context.Context) {
 			}
 			failing = true
 		default:
-			if !had && renewed != 0 {
+			if was != "live" && renewed != 0 {
 				r.counts.LeaseNil.Add(1)
-				if time.Duration(began-renewed) < r.o.Lease { // it hadn't run out: Redis lost it
+				if was == "gone" && time.Duration(began-renewed) < r.o.Lease { // it hadn't run out: Redis lost it
 					r.o.Redis.Suspect("the session lease is gone")
 				}
-				r.onChange("the session lease was gone")
+				r.onChange("the session lease was " + was) // others may have taken our entries out
 			}
 			renewed, failing = max(began, 1), false
 			r.conflicts(v)
@@ -218,23 +218,18 @@ func (r *Registry) registerAgain(ctx context.Context, part []session.Entry) {
 	whole := ctx
 	ctx, cancel := context.WithTimeout(rediscluster.For(ctx, rediscluster.Session), callTimeout)
 	defer cancel()
-	calls := make([]rediscluster.Call, len(part))
-	for i, e := range part {
-		calls[i] = rediscluster.Call{Key: r.userKey(e.User), Args: []any{e.Device.String(), value(e), int(keepFor.Seconds())}}
-	}
-	cmds := r.o.Redis.Batch(ctx, r.script.register, calls)
+	cmds := r.o.Redis.Batch(ctx, r.script.register, registerCalls(r, part))
 	if err := rediscluster.FirstError(cmds); err != nil {
-		r.log.Debug("register connections again", "error", err) // a later round will
+		r.log.Debug("register connections again", "error", err)
 	}
 	for i, c := range cmds {
 		answer, err := c.StringSlice()
 		if err != nil {
+			r.owe(r.missing, part[i])
 			continue
 		}
 		r.counts.Again.Add(1)
-		if _, newer, err := r.registered(part[i], answer); err == nil && newer != nil && r.o.Replaced != nil {
-			r.o.Replaced(part[i], *newer)
-		}
+		r.tellReplaced(part[i], answer)
 	}
 	if ended := slices.DeleteFunc(part, func(e session.Entry) bool { return !r.wasRemoved(e) }); len(ended) > 0 {
 		r.removeAll(whole, ended)
@@ -244,17 +239,27 @@ func (r *Registry) registerAgain(ctx context.Context, part []session.Entry) {
 func (r *Registry) followAgain(ctx context.Context, part []chat.ConversationID) {
 	ctx, cancel := context.WithTimeout(rediscluster.For(ctx, rediscluster.Session), callTimeout)
 	defer cancel()
+	r.mu.Lock()
+	on := make([]bool, len(part))
+	for i, ch := range part {
+		_, on[i] = r.follows[ch]
+		delete(r.owedFollows, ch) // from here on a failing Follow owes it anew
+	}
+	r.mu.Unlock()
 	_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for _, ch := range part {
-			if _, still := r.follows[ch]; still { // one given up during the round trip costs a push to nobody
-				follow(ctx, p, r.channelKey(ch), r.self, true)
-			}
+		for i, ch := range part {
+			follow(ctx, p, r.channelKey(ch), r.self, on[i])
 		}
 		return nil
 	})
 	if err != nil {
 		r.log.Debug("follow channels again", "error", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, ch := range part {
+		if _, now := r.follows[ch]; err != nil || now != on[i] { // changed meanwhile: the order of writing is not known
+			r.oweFollow(ch)
+		}
 	}
 }

@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/murre-chat/murre/deploy/native/servers"
 	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/rediscluster"
 	"github.com/murre-chat/murre/pkg/session"
 )
 
@@ -141,8 +144,8 @@ func TestARemovalIsMadeUpFor(t *testing.T) {
 	register(t, r, e)
 	again := session.Entry{User: user(), Device: device(), Gateway: g1, Seq: 5}
 	register(t, r, again)
-	r.owe(e)
-	r.owe(again)
+	r.owe(r.owed, e)
+	r.owe(r.owed, again)
 	again.Seq = 6 // the device connected again meanwhile
 	register(t, r, again)
 	start(t, r)
@@ -157,6 +160,74 @@ func TestARemovalIsMadeUpFor(t *testing.T) {
 			err = errors.Join(err, fmt.Errorf("%d owed", len(r.owed)))
 		}
 		return err
+	})
+}
+
+// TestARegistrationIsMadeUpFor: one that failed for want of Redis is done later, unless the connection ended.
+func TestARegistrationIsMadeUpFor(t *testing.T) {
+	down, err := rediscluster.Open(rediscluster.Options{Addrs: []string{"127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = down.Close() }()
+	r := New(Options{Redis: down, Self: g1, Lease: time.Second})
+	var us []chat.UserID
+	var es []session.Entry
+	for range 3 {
+		e := session.Entry{User: user(), Device: device(), Gateway: g1, Seq: 5}
+		if _, err := r.Register(t.Context(), e); err == nil {
+			t.Fatal("registered without Redis")
+		}
+		es, us = append(es, e), append(us, e.User)
+	}
+	if _, err := r.Remove(t.Context(), es[1]); err == nil {
+		t.Fatal("removed without Redis")
+	}
+	ch, left := chat.NewConversationID(time.Now()), chat.NewConversationID(time.Now())
+	for _, c := range []chat.ConversationID{ch, left} {
+		if err := r.Follow(t.Context(), g1, c, true); err == nil {
+			t.Fatal("followed without Redis")
+		}
+	}
+	if err := r.Follow(t.Context(), g1, left, false); err == nil {
+		t.Fatal("followed without Redis")
+	}
+	c := open(t, servers.Unique("t")) // Redis comes back
+	r.o.Redis, r.client, r.prefix = c, c.Client(), c.Prefix()
+	if err := r.client.SAdd(t.Context(), r.channelKey(left), encode(g1)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, r)
+	eventually(t, 10*time.Second, func() error {
+		on, err := r.Online(t.Context(), us)
+		if err == nil && (!on[0] || on[1] || !on[2]) {
+			err = fmt.Errorf("online: %v", on)
+		}
+		gs, e1 := r.Followers(t.Context(), g2, ch)
+		none, e2 := r.Followers(t.Context(), g2, left)
+		if len(gs) != 1 || len(none) != 0 {
+			err = errors.Join(err, fmt.Errorf("followers %v, %v", gs, none))
+		}
+		return errors.Join(err, e1, e2)
+	})
+}
+
+// TestALeaseThatEnded: others may have taken the entries out meanwhile, so everything is registered again.
+func TestALeaseThatEnded(t *testing.T) {
+	crowd := &crowd{}
+	for i := range 10 {
+		crowd.list = append(crowd.list, session.Entry{User: user(), Device: device(), Gateway: g1, Seq: int64(i)})
+	}
+	r := New(Options{Redis: open(t, servers.Unique("t")), Self: g1, Lease: time.Second, Local: crowd.all})
+	start(t, r)
+	if err := r.client.ZAdd(t.Context(), r.prefix+"gateways", redis.Z{Score: float64(time.Now().Add(-time.Second).UnixMilli()), Member: r.self}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, func() error {
+		if n := r.counts.Again.Load(); n < 10 {
+			return fmt.Errorf("%d registered again", n)
+		}
+		return nil
 	})
 }
 

@@ -43,18 +43,19 @@ for i = 1, #all, 2 do
 end
 return n`),
 		// KEYS: gateways. ARGV: our gateway or "", the lease in ms. Renews our lease, forgets those that ended a minute ago,
-		// and returns whether ours was there, and for each live one its name and what is left of it in ms.
+		// and returns what ours was ("live", "ended" or "gone"), and for each live one its name and what is left of it in ms.
 		lease: redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local had = 0
+local was = 'gone'
 if ARGV[1] ~= '' then
-  if redis.call('ZSCORE', KEYS[1], ARGV[1]) then had = 1 end
+  local till = redis.call('ZSCORE', KEYS[1], ARGV[1])
+  if till then was = tonumber(till) > now and 'live' or 'ended' end
   redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 60000)
 end
 local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES')
-local out = {tostring(had)}
+local out = {was}
 for i = 1, #live, 2 do
   out[#out + 1] = live[i]
   out[#out + 1] = string.format('%.0f', live[i + 1] - now)
