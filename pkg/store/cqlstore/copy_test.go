@@ -80,7 +80,7 @@ func TestCopyIsReadAlike(t *testing.T) {
 	o := transfer.Options{Source: x, Target: importer(db, x), State: filepath.Join(t.TempDir(), "state.json"), TargetName: "here"}
 	r, err := transfer.Copy(t.Context(), o)
 	require.NoError(t, err)
-	t.Logf("%+v", r)
+	t.Logf("%d rows of the source in %s", r.ThisRun, r.Elapsed)
 	require.True(t, r.Finished)
 	require.Zero(t, r.Orphans+r.Newer+r.Missing+r.Differ)
 	require.NotZero(t, r.Expired)
@@ -109,13 +109,14 @@ func TestCopyChild(t *testing.T) {
 		return // the others run it
 	}
 	var dir, state, hosts, ks string
-	_, err := fmt.Sscan(what, &dir, &state, &hosts, &ks)
+	workers := 0
+	_, err := fmt.Sscan(what, &dir, &state, &hosts, &ks, &workers)
 	require.NoError(t, err)
 	db, err := cqlstore.Open(t.Context(), cqlstore.Options{Hosts: strings.Split(hosts, ","), Keyspace: ks, Log: quiet})
 	require.NoError(t, err)
 	x := openExport(t, dir)
 	_, err = transfer.Copy(t.Context(), transfer.Options{
-		Source: x, Target: importer(db, x), State: state, TargetName: ks, Resume: true, Workers: 2,
+		Source: x, Target: importer(db, x), State: state, TargetName: ks, Resume: true, Workers: workers,
 		Progress: func(p transfer.Progress) { fmt.Printf("progress %d %d\n", p.Done, p.Total) },
 	})
 	require.NoError(t, err)
@@ -157,7 +158,7 @@ func TestCopyGoesOnAfterAKill(t *testing.T) {
 	hosts := servers.CQL(t)
 	db, ks := keyspaceNamed(t)
 	state := filepath.Join(t.TempDir(), "state.json")
-	what := strings.Join([]string{dir, state, strings.Join(hosts, ","), ks}, " ")
+	what := strings.Join([]string{dir, state, strings.Join(hosts, ","), ks, "2"}, " ")
 	killed(t, what, 1)
 	killed(t, what, 1000)
 	x := openExport(t, dir)
