@@ -66,7 +66,7 @@ func (d *dated) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := d.next.RoundTrip(req)
 	if err == nil {
 		if at, derr := http.ParseTime(res.Header.Get("Date")); derr == nil {
-			d.offset = at.Add(500 * time.Millisecond).Sub(time.Now()) // cut to the second
+			d.offset = time.Until(at) + 500*time.Millisecond // cut to the second
 		}
 	}
 	return res, err

@@ -17,8 +17,7 @@ import (
 	"github.com/murre-chat/murre/pkg/media"
 )
 
-// Run runs the suite; open makes an empty engine. Engines whose clients upload elsewhere can't be written through Write
-// and don't run it.
+// Run runs the suite; open makes an engine. Ids are the suite's own, so that one engine may serve all tests.
 func Run(t *testing.T, open func(t *testing.T) media.Blobs) {
 	for _, c := range []struct {
 		name string
@@ -26,7 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) media.Blobs) {
 	}{
 		{"RoundTrip", roundTrip}, {"Resume", resume}, {"WrongOffset", wrongOffset}, {"TooLarge", tooLarge},
 		{"Incomplete", incomplete}, {"CompleteTwice", completeTwice}, {"Missing", missing}, {"Thumb", thumb},
-		{"Delete", remove}, {"OneWriter", oneWriter}, {"Ranges", ranges},
+		{"Delete", remove}, {"OneWriter", oneWriter}, {"Ranges", ranges}, {"Pieces", pieces},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}
@@ -223,4 +222,46 @@ func ranges(t *testing.T, b media.Blobs) {
 	got, err := io.ReadAll(blob)
 	require.NoError(t, err)
 	require.Equal(t, data[900:], got)
+}
+
+// pieces: a large blob comes in pieces that are no multiple of anything, in requests of which some break off and some begin
+// at a wrong place. It is whole at the end, and read back from places of all kinds.
+func pieces(t *testing.T, b media.Blobs) {
+	const size = 20<<20 + 12345
+	ctx, id, data := context.Background(), newID(), body(size)
+	_, err := b.Create(ctx, id, size, "video/mp4")
+	require.NoError(t, err)
+	at := int64(0)
+	for i := 0; at < size; i++ {
+		end := min(at+[]int64{1, 3<<20 + 1, 5 << 20, 9<<20 - 7}[i%4], size)
+		var r io.Reader = bytes.NewReader(data[at:end])
+		if i%2 == 1 {
+			r = io.MultiReader(r, iotest.ErrReader(io.ErrUnexpectedEOF))
+		}
+		n, err := b.Write(ctx, id, at, size, r)
+		require.Equal(t, i%2 == 1, err != nil, "%v", err)
+		require.Equal(t, end, n)
+		at = n
+		got, err := b.Offset(ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, at, got)
+		_, err = b.Write(ctx, id, at+1, size, bytes.NewReader(data[:1]))
+		require.ErrorIs(t, err, media.ErrOffset)
+	}
+	sum, err := b.Complete(ctx, id, size)
+	require.NoError(t, err)
+	require.Equal(t, sha256.Sum256(data), sum)
+	blob, err := b.Open(ctx, id, media.Original)
+	require.NoError(t, err)
+	defer blob.Close()
+	for _, from := range []int64{0, 100, 65535, 65536, 65537, 5 << 20, size - 1, 10, size} {
+		_, err := blob.Seek(from, io.SeekStart)
+		require.NoError(t, err)
+		got := make([]byte, min(200_000, size-from))
+		_, err = io.ReadFull(blob, got)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data[from:from+int64(len(got))], got), "from %d", from)
+	}
+	_, err = blob.Read(make([]byte, 1))
+	require.Equal(t, io.EOF, err)
 }
