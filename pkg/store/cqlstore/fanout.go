@@ -2,18 +2,23 @@ package cqlstore
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/gocql/gocql"
 
 	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/store"
 )
 
 const (
 	// maxSpread is how many statements run at once for one call; maxSmall how many do without a token.
 	maxSpread = 32
 	maxSmall  = 8
+	// maxTellings is how often an event is told whose rows take longer than D: a database that slow is helped by nobody's
+	// writing on, and the sender tries again later.
+	maxTellings = 4
 )
 
 const inboxMessageRow = "INSERT INTO inbox (user_id, bucket, event_id, kind, conversation_id, message_id, actor_id) VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
@@ -56,9 +61,9 @@ func (d *DB) inboxRow(ctx context.Context, u chat.UserID, e *chat.Event) error {
 }
 
 // tell writes an event to the logs of its recipients under fresh ids until all of its rows were written within D of the id's
-// making, and returns that id. It is what makes the horizon true: see delivery.md, section 3. e.ID is changed.
+// making, and returns that id. It is what makes the horizon true. e.ID is changed. ErrUnavailable: maxTellings weren't enough.
 func (d *DB) tell(ctx context.Context, e *chat.Event, recipients []chat.UserID) (chat.EventID, error) {
-	for {
+	for range maxTellings {
 		began := d.boot()
 		var err error
 		if e.ID, err = d.event(); err != nil {
@@ -76,6 +81,7 @@ func (d *DB) tell(ctx context.Context, e *chat.Event, recipients []chat.UserID) 
 			return e.ID, nil
 		}
 	}
+	return 0, fmt.Errorf("cqlstore: inbox: %w: %d times slower than %s", store.ErrUnavailable, maxTellings, d.patience())
 }
 
 // spread is the work of one call to each.

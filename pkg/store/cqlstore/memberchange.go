@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
@@ -16,7 +17,8 @@ import (
 
 const (
 	// changeAttempts is how often a change is tried whose outcome stayed unknown, or that met another's outbox.
-	changeAttempts = 8
+	changeAttempts = 12
+	changePause    = 20 * time.Millisecond
 	// maxFinishing bounds the outboxes that readers finish at once, finishTimeout each of them.
 	maxFinishing  = 16
 	finishTimeout = 3 * time.Second
@@ -59,40 +61,45 @@ func (s members) Change(ctx context.Context, m store.MemberChange) (int64, []cha
 	if err != nil {
 		return 0, nil, err
 	}
-	if !box.done {
+	if !box.done && mine != nil {
 		s.d.clear(ctx, m.Conversation, box, mine)
 	}
 	return m.Version + 1, events, nil
 }
 
-// decide makes the change, or learns that it can't be made, and returns the outbox as written. It finishes what earlier changes
-// left untold first, so there is never more than one to be told.
+// decide makes the change, or learns that it can't be made, and returns the outbox as written; nil when others have told it
+// meanwhile. It finishes what earlier changes left untold first, so there is never more than one to be told.
 func (s members) decide(ctx context.Context, m *store.MemberChange, box *outbox) ([]byte, error) {
 	read := s.d.one
-	var unknown error // a compare-and-set whose outcome was not learnt
-	for range changeAttempts {
+	var unknown error // of a compare-and-set whose outcome was not learnt
+	for attempt := range changeAttempts {
+		if err := takeTurns(ctx, attempt); err != nil {
+			return nil, fmt.Errorf("cqlstore: member_change: %w: %w", store.ErrUnavailable, err)
+		}
 		have, err := s.d.conversation(ctx, read, m.Conversation)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			if unknown != nil && uncertain(err) {
+				continue
+			}
 			return nil, err
 		}
 		before, err := decodeOutbox(have.outbox)
 		if err != nil {
 			return nil, err
 		}
-		if before.nonce == box.nonce {
-			return have.outbox, nil // done by an attempt whose outcome was unknown
-		}
-		if have.version != m.Version {
-			if unknown != nil {
-				return nil, unknown // ours may have been made, told by somebody, and followed by another
-			}
+		switch {
+		case unknown != nil && before.nonce == box.nonce:
+			return have.outbox, nil // done by the attempt whose outcome was unknown
+		case unknown != nil && before.made(box.nonce):
+			return nil, nil // and told by those who came after
+		case unknown != nil && have.version-m.Version > 1+int64(len(before.past)):
+			return nil, unknown // it may have been done before what is remembered
+		case have.version != m.Version:
 			return nil, fmt.Errorf("cqlstore: member_change: %w: version is %d, not %d", store.ErrConflict, have.version, m.Version)
-		}
-		if m.Version == 0 && m.Create == nil {
+		case m.Version == 0 && m.Create == nil:
 			return nil, fmt.Errorf("cqlstore: member_change: %w: no such conversation", store.ErrConflict)
-		}
-		if !before.done {
-			if err := s.d.finish(ctx, m.Conversation, before, have.outbox); err != nil {
+		case !before.done:
+			if err := s.d.finish(ctx, m.Conversation, before, have.outbox); err != nil && !uncertain(err) {
 				return nil, err
 			}
 			continue
@@ -100,7 +107,7 @@ func (s members) decide(ctx context.Context, m *store.MemberChange, box *outbox)
 		if box.kind = have.Kind; m.Create != nil {
 			box.kind = m.Create.Kind
 		}
-		box.stamp = max(s.d.stamp(), before.stamp+1)
+		box.follow(before, s.d.stamp())
 		mine := box.encode()
 		applied, _, err := s.d.casBatch(ctx, forMemberChange, changeBatch(m, have.outbox, mine))
 		switch {
@@ -113,9 +120,24 @@ func (s members) decide(ctx context.Context, m *store.MemberChange, box *outbox)
 		}
 	}
 	if unknown == nil {
-		unknown = fmt.Errorf("cqlstore: member_change: %w: other changes came first %d times", store.ErrUnavailable, changeAttempts)
+		unknown = fmt.Errorf("cqlstore: member_change: %w: others came first %d times", store.ErrUnavailable, changeAttempts)
 	}
 	return nil, unknown
+}
+
+// takeTurns lets others have their turn before an attempt that isn't the first: up to changePause longer each time.
+func takeTurns(ctx context.Context, attempt int) error {
+	if attempt == 0 {
+		return nil
+	}
+	t := time.NewTimer(mathrand.N(time.Duration(attempt) * changePause))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 // changeBatch is the batch of a change: of its statements only the first has a condition, which holds for all.
@@ -209,7 +231,7 @@ func (d *DB) finish(ctx context.Context, c chat.ConversationID, o *outbox, was [
 // finishOld finishes an outbox that a reader met, when its maker has had its time and no other reader here is at it. It is
 // bounded, and what it can't do is left to the next.
 func (d *DB) finishOld(ctx context.Context, c chat.ConversationID, was []byte) {
-	if len(was) <= outboxHead {
+	if alreadyTold(was) {
 		return
 	}
 	o, err := decodeOutbox(was)

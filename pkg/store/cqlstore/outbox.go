@@ -3,6 +3,7 @@ package cqlstore
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/store"
@@ -11,8 +12,15 @@ import (
 // outboxVersion is the first byte of members.outbox.
 const outboxVersion = 1
 
-// outboxHead is the length of what every outbox begins with: version, done, nonce, stamp.
-const outboxHead = 1 + 1 + 16 + 8
+const (
+	// pastChanges is how many changes an outbox remembers besides the last.
+	pastChanges = 8
+	// outboxHead is the most that is left of an outbox once it was told: version, done, nonce, stamp, past.
+	outboxHead = 1 + 1 + 8 + 8 + 1 + 8*pastChanges
+)
+
+// nonce names one call of Change.
+type nonce [8]byte
 
 var errOutbox = errors.New("cqlstore: members.outbox doesn't decode")
 
@@ -20,7 +28,9 @@ var errOutbox = errors.New("cqlstore: members.outbox doesn't decode")
 // that makes the change, so whoever finds it can finish what its maker began. Once told, only its head stays.
 type outbox struct {
 	done  bool
-	nonce [16]byte // tells one's own change when the outcome of its compare-and-set is unknown
+	nonce nonce // tells one's own change when the outcome of its compare-and-set is unknown
+	// past are the nonces of the changes before, the last first.
+	past []nonce
 	// stamp is the change's time in Unix µs, larger than that of every change of the conversation before: the write timestamp of
 	// the lists, and the outbox's age.
 	stamp    int64
@@ -35,7 +45,22 @@ type outbox struct {
 func (o *outbox) empty() bool { return len(o.listed)+len(o.unlisted)+len(o.log)+len(o.fanouts) == 0 }
 
 // told is the outbox after its work.
-func (o *outbox) told() *outbox { return &outbox{done: true, nonce: o.nonce, stamp: o.stamp} }
+func (o *outbox) told() *outbox {
+	return &outbox{done: true, nonce: o.nonce, past: o.past, stamp: o.stamp}
+}
+
+// follow makes the outbox of the change after another's.
+func (o *outbox) follow(before *outbox, now int64) {
+	o.stamp = max(now, before.stamp+1)
+	o.past = nil
+	if before.nonce != (nonce{}) {
+		o.past = append(append(make([]nonce, 0, 1+len(before.past)), before.nonce), before.past...)
+		o.past = o.past[:min(len(o.past), pastChanges)]
+	}
+}
+
+// made reports whether a change was one of the last.
+func (o *outbox) made(n nonce) bool { return o.nonce == n || slices.Contains(o.past, n) }
 
 // encode writes the outbox. Users are written once each, in a table, and of lists that are the same only the first: events of
 // one change mostly have the same recipients.
@@ -44,6 +69,10 @@ func (o *outbox) encode() []byte {
 	b = append(b, outboxVersion, boolByte(o.done))
 	b = append(b, o.nonce[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(o.stamp))
+	b = append(b, byte(len(o.past)))
+	for i := range o.past {
+		b = append(b, o.past[i][:]...)
+	}
 	if o.done {
 		return b
 	}
@@ -53,7 +82,7 @@ func (o *outbox) encode() []byte {
 	for i := range o.fanouts {
 		f := &o.fanouts[i]
 		events = putEvent(events, &f.Event)
-		if i > 0 && sameUsers(f.Recipients, o.fanouts[i-1].Recipients) {
+		if i > 0 && slices.Equal(f.Recipients, o.fanouts[i-1].Recipients) {
 			events = append(events, 1)
 			continue
 		}
@@ -78,18 +107,6 @@ func boolByte(v bool) byte {
 		return 1
 	}
 	return 0
-}
-
-func sameUsers(a, b []chat.UserID) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // userTable numbers users.
@@ -129,6 +146,9 @@ func putChange(b []byte, c *store.ChangeEntry) []byte {
 	return append(b, c.Session[:]...)
 }
 
+// alreadyTold reports, without decoding it, that an outbox has nothing to tell.
+func alreadyTold(b []byte) bool { return len(b) < 2 || b[1] == 1 }
+
 // decodeOutbox reads members.outbox; nothing at all is one that was told.
 func decodeOutbox(b []byte) (*outbox, error) {
 	o := &outbox{done: true}
@@ -139,9 +159,18 @@ func decodeOutbox(b []byte) (*outbox, error) {
 	if s.u8() != outboxVersion {
 		return nil, errOutbox
 	}
-	o.done = s.u8() == 1
-	copy(o.nonce[:], s.take(16))
+	if o.done = s.u8() == 1; o.done && len(b) > outboxHead {
+		return nil, errOutbox
+	}
+	copy(o.nonce[:], s.take(8))
 	o.stamp = s.i64()
+	if n := int(s.u8()); n > 0 {
+		o.past = make([]nonce, min(n, pastChanges))
+		s.bad = s.bad || n > pastChanges
+	}
+	for i := range o.past {
+		copy(o.past[i][:], s.take(8))
+	}
 	if o.done {
 		return o, s.end()
 	}
