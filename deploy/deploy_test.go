@@ -199,3 +199,13 @@ func read(t *testing.T, file string) string {
 	require.NoError(t, err)
 	return string(text)
 }
+
+// The same version of a thing wherever it is named.
+func TestVersionsAgree(t *testing.T) {
+	p := load(t, "*")
+	require.Equal(t, "cassandra:"+native.CassandraVersion, p.Services["cassandra"].Image)
+	require.Contains(t, read(t, "README.md"), "Cassandra "+native.CassandraVersion)
+	goVersion := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, "../go.mod"))
+	require.NotNil(t, goVersion)
+	require.Contains(t, read(t, "../Dockerfile"), "FROM golang:"+goVersion[1]+"-")
+}
