@@ -118,6 +118,43 @@ func TestFaults(t *testing.T) {
 		}
 		change(t, known, "flush")
 	})
+	t.Run("move a canary's slot", func(t *testing.T) {
+		known, key := len(r.told()), r.watch.keys[5]
+		slot, from := Slot(key), master(5)
+		to := master(0)
+		if to == from {
+			to = master(15)
+		}
+		node := func(addr string) *redis.Client { return redis.NewClient(&redis.Options{Addr: addr}) }
+		a, b := node(from), node(to)
+		defer func() { _, _ = a.Close(), b.Close() }()
+		ids := [2]string{a.Do(ctx, "cluster", "myid").Val().(string), b.Do(ctx, "cluster", "myid").Val().(string)}
+		do := func(n *redis.Client, args ...any) {
+			t.Helper()
+			if err := n.Do(ctx, args...).Err(); err != nil {
+				t.Fatal(args, err)
+			}
+			if err := write(5); err != nil && !redis.HasErrorPrefix(err, "TRYAGAIN") {
+				t.Fatalf("writing after %v: %v", args, err)
+			}
+		}
+		ip, port, _ := strings.Cut(to, ":")
+		do(b, "cluster", "setslot", slot, "importing", ids[0])
+		do(a, "cluster", "setslot", slot, "migrating", ids[1])
+		keys, err := a.ClusterGetKeysInSlot(ctx, slot, 100).Result()
+		if err != nil || len(keys) == 0 {
+			t.Fatal(keys, err)
+		}
+		for _, k := range keys {
+			do(a, "migrate", ip, port, k, 0, 1000)
+		}
+		do(b, "cluster", "setslot", slot, "node", ids[1])
+		do(a, "cluster", "setslot", slot, "node", ids[1])
+		eventually(t, 5*time.Second, "the slot map is new", func() bool { return master(5) == to })
+		if got := r.told(); len(got) != known || !r.Trusted() {
+			t.Error("a move lost nothing, and yet:", got[known:])
+		}
+	})
 	t.Run("restart a master before anybody takes over", func(t *testing.T) {
 		known, quick := len(r.told()), master(7)
 		if err := servers.Kill(ctx, name[quick]); err != nil {
