@@ -9,6 +9,7 @@ import (
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
+	"github.com/murre-chat/murre/pkg/store/cqlstore"
 )
 
 func newID() *cobra.Command {
@@ -16,7 +17,8 @@ func newID() *cobra.Command {
 		Use:   "id ID...",
 		Short: "Say what an id says: its time, node slot and sequence",
 		Long: `Decodes message and event ids, in text (13 characters) or as the number that the store holds, and the time inside
-a UUID of version 7 (users, conversations, devices, media).`,
+a UUID of version 7 (users, conversations, devices, media). Of a message's id it also says in which bucket of a cluster's
+tables the message is, for each kind of conversation, and of an event's in which day of the log: as cqlsh takes them.`,
 		Example: "  murre id 0G7RM3T6P0800\n  murre id 577586652210266112",
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, ids []string) error {
@@ -51,8 +53,15 @@ func describeID(s string) (string, error) {
 		}
 		i = id.ID(n)
 	}
-	return fmt.Sprintf("text       %s\nnumber     %d\ntime       %s\nslot       %d\nsequence   %d\n", i, int64(i), stamp(i.Time()), i.Slot(), i.Seq()), nil
+	m := chat.MessageID(i)
+	return fmt.Sprintf("text       %s\nnumber     %d\ntime       %s\nslot       %d\nsequence   %d\nbuckets    direct %s  group %s  channel %s\nlog day    %s\n",
+		i, int64(i), stamp(i.Time()), i.Slot(), i.Seq(),
+		bucket(cqlstore.MessageBucket(chat.Direct, m)), bucket(cqlstore.MessageBucket(chat.Group, m)), bucket(cqlstore.MessageBucket(chat.Channel, m)),
+		bucket(cqlstore.InboxBucket(chat.EventID(i)))), nil
 }
+
+// bucket prints the start of a time window (Unix ms) as a literal of CQL.
+func bucket(ms int64) string { return time.UnixMilli(ms).UTC().Format("'2006-01-02 15:04:05+0000'") }
 
 // stamp prints a moment in UTC with milliseconds.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -102,7 +102,7 @@ running server, or work on the folder itself when none is running.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(), newChat(), newUser(), newToken(), newID(), newTrace(), newBackup(), newRestore(), newMigrate(), newDoctor())
+	root.AddCommand(newServe(), newChat(), newUser(), newToken(), newID(), newTrace(), newBackup(), newRestore(), newMigrate(), newDoctor(), newCopy())
 	return root
 }
 
