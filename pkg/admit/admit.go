@@ -39,6 +39,9 @@ type Request struct {
 	Durable bool
 	// Resend: an earlier attempt may be under way somewhere.
 	Resend bool
+	// Since is when the sender's present connection began, or a later attempt on it ended unknown: no attempt that is still
+	// under way began after it. Zero: unknown, one may have begun just now.
+	Since time.Time
 	// Renew makes a new message id. It is called when the engine had to wait, so that no message appears above what people have
 	// read meanwhile; a fresh decision's Held then has the new id. nil: the claim's id is used, however old.
 	Renew func() (chat.MessageID, error)

@@ -149,6 +149,14 @@ func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	return nil
 }
 
+// tell is how the gateway speaks to another one; nil where there is none.
+func (a *App) tell() func(ctx context.Context, to session.GatewayID, p *chat.Push) error {
+	if a.engines.alone {
+		return nil
+	}
+	return a.router.Tell
+}
+
 // firstVerify is how soon after activity a device's log is looked at: at once where a read sees it, after a second, when
 // acks are to be stored, where the horizon trails.
 func firstVerify(e *engines) time.Duration {
@@ -181,7 +189,7 @@ func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config)
 	a.gateway = gateway.New(gateway.Options{
 		Self: a.self, Auth: a.auth, Origins: func(origin, host string) bool { return origins.Allowed(origin, host, true) },
 		Service: a.service, Inbox: a.inbox, Store: a.ports, Sessions: a.engines.sessions, Presence: a.engines.presence, Admit: a.engines.admission,
-		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime, Tell: a.router.Tell,
+		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime, Tell: a.tell(),
 	})
 	a.service.Watch(a.gateway.Changed)
 	a.service.Watch(func(e *store.ChangeEntry) {
@@ -189,6 +197,7 @@ func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config)
 			a.auth.Revoked(e.Session)
 		}
 	})
+	a.engines.replaced = a.gateway.Replaced
 	if a.engines.local != nil {
 		a.engines.local(a.gateway.Sessions)
 	}

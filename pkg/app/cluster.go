@@ -103,14 +103,18 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 	}
 	log.Info("node slot taken", "slot", slot.Slot(), "name", self.Name, "dc", db.DC())
 
-	sessions := redissession.New(redissession.Options{Redis: redis, Self: self, Log: log})
+	e := &engines{}
+	sessions := redissession.New(redissession.Options{
+		Redis: redis, Self: self, Log: log,
+		Replaced: func(local, _ session.Entry) { e.replaced(local) },
+	})
 	admission := redisadmit.New(redisadmit.Options{Cluster: redis, Claims: ports.Claims, Rates: cfg.Rates.Limits(), Log: log})
 	hints := redisbus.New(redisbus.Options{Cluster: redis, Log: log})
 	var between bus.Bus = hints
 	if cfg.FaultBusDrop > 0 {
 		between = faultbus.Wrap(between, faultbus.Options{DropOneIn: cfg.FaultBusDrop, Seed: uint64(self.Epoch)})
 	}
-	return &engines{
+	*e = engines{
 		ports: ports, clock: clock, sessions: sessions, bus: between, blobs: blobs, verify: clusterVerify,
 		admission: admission,
 		presence:  redispresence.New(redispresence.Options{Redis: redis, Sessions: sessions, Self: self, Users: ports.Users, Log: log}),
@@ -129,7 +133,8 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 		},
 		close:   func() error { return errors.Join(redis.Close(), db.Close()) },
 		measure: clusterParts{db: db, redis: redis, bus: hints, sessions: sessions, admission: admission, blobs: blobs}.measure,
-	}, nil
+	}
+	return e, nil
 }
 
 // ownFolder makes the folder that says where this gateway is. It holds no data: but two gateways can't share one.

@@ -35,6 +35,8 @@ type engines struct {
 	settled func(ctx context.Context) error
 	// local is told how to find the connections of this process, once there is a gateway.
 	local func(yield func(func(session.Entry) bool))
+	// replaced closes a connection of this process whose device has a newer one elsewhere. Set before the engines run.
+	replaced func(local session.Entry)
 	// measure registers the engines' own metrics.
 	measure func(m *observe.Metrics)
 

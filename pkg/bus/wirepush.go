@@ -335,11 +335,12 @@ const (
 	controlConversation
 	controlKeep
 	controlSeq
+	controlFrom
 )
 
 func appendControl(b []byte, c *chat.Control) []byte {
 	f := bit[byte](c.Session != [32]byte{}, controlSession) | bit[byte](!c.Conversation.IsZero(), controlConversation) |
-		bit[byte](c.KeepSession != [32]byte{}, controlKeep) | bit[byte](c.Seq != 0, controlSeq)
+		bit[byte](c.KeepSession != [32]byte{}, controlKeep) | bit[byte](c.Seq != 0, controlSeq) | bit[byte](c.Gateway != "" || c.Epoch != 0, controlFrom)
 	b = append(b, f, byte(c.Kind))
 	if f&controlSession != 0 {
 		b = append(b, c.Session[:]...)
@@ -352,6 +353,9 @@ func appendControl(b []byte, c *chat.Control) []byte {
 	}
 	if f&controlSeq != 0 {
 		b = binary.AppendVarint(b, c.Seq)
+	}
+	if f&controlFrom != 0 {
+		b = binary.AppendVarint(appendText(b, c.Gateway), c.Epoch)
 	}
 	return b
 }
@@ -370,6 +374,9 @@ func (d *decoder) control() *chat.Control {
 	}
 	if f&controlSeq != 0 {
 		c.Seq = d.varint()
+	}
+	if f&controlFrom != 0 {
+		c.Gateway, c.Epoch = d.text(), d.varint()
 	}
 	return c
 }

@@ -81,6 +81,8 @@ const (
 	ControlInvalidate                        // drop the cached membership of Conversation
 	ControlNewDevice                         // drop the cached device list of the recipients
 	ControlProfile                           // drop the cached names and pictures of the recipients
+	ControlBlock                             // drop what is cached of whom the recipients blocked
+	ControlReleased                          // OnlyDevice's older connection has ended and stored what it acked: Seq may go on
 )
 
 // Control is an order to gateways, never shown to a client.
@@ -91,4 +93,7 @@ type Control struct {
 	KeepSession  [32]byte // not closed when all sessions of a user are revoked
 	// Seq, of ControlReplaced: the connect sequence of the newer connection; only older ones are closed. 0: any.
 	Seq int64
+	// Gateway and Epoch, of ControlReplaced: who asks, and is to be told when the older connection has stored what it acked.
+	Gateway string
+	Epoch   int64
 }

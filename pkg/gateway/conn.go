@@ -24,8 +24,9 @@ type conn struct {
 	user    chat.UserID
 	device  chat.DeviceID
 	session [32]byte
-	seq     int64
-	expires int64 // Unix milliseconds; 0: the sign-in slides
+	seq     int64        // also when it began, Unix µs
+	unsure  atomic.Int64 // when a send last ended unknown, Unix µs
+	expires int64        // Unix milliseconds; 0: the sign-in slides
 	opening *opening
 	dev     inbox.Device
 	pinged  atomic.Int64 // when a sign of life was asked for (Gateway.mono); 0: it isn't
@@ -45,6 +46,7 @@ type opening struct {
 	place   inbox.Place
 	back    chat.EventID
 	pending bool
+	fresh   bool // the device was made for it: nobody else has stored anything of it
 }
 
 // work is a connection's frames that wait to be handled, in order.
@@ -147,15 +149,21 @@ func (c *conn) Closed(_ *wsconn.Conn, _ uint16, _ error) {
 func (c *conn) forget() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.g.base()), commandTimeout)
 	defer cancel()
+	key := deviceKey{c.user, c.device}
+	c.g.handovers.begin(key)
 	if c.g.hub.remove(c) {
 		c.g.o.Presence.Disconnected(c.user, c.device)
 	}
 	c.g.following.note(c.g.hub.leave(c)...)
+	// Stored before it is taken out of the registry: a gateway that finds no entry there finds all of it in the store.
+	if err := c.dev.Close(ctx); err != nil {
+		c.g.o.Log.Warn("store what a device acked", "user", c.user.String(), "device", c.device.String(), "error", err)
+	}
 	if _, err := c.g.o.Sessions.Remove(ctx, c.entry()); err != nil {
 		c.g.o.Log.Debug("take a session out of the registry", "error", err)
 	}
-	if err := c.dev.Close(ctx); err != nil {
-		c.g.o.Log.Warn("store what a device acked", "user", c.user.String(), "device", c.device.String(), "error", err)
+	if heirs := c.g.handovers.end(key); len(heirs) > 0 {
+		c.g.release(key, heirs)
 	}
 }
 
@@ -171,6 +179,7 @@ func (c *conn) caller() service.Caller {
 func (c *conn) open(ctx context.Context) {
 	g, o := c.g, c.opening
 	c.opening = nil
+	stale := false // what was read of the device at the admission may be older than what is stored
 	old, newest := g.hub.add(c)
 	if !newest { // it lost the race with the device's next connection
 		c.close(protocol.CloseReplaced)
@@ -182,9 +191,7 @@ func (c *conn) open(ctx context.Context) {
 		if err := old.dev.Close(ctx); err != nil {
 			g.o.Log.Warn("store what a replaced device acked", "error", err)
 		}
-		if row, err := g.o.Store.Devices.Get(ctx, c.user, c.device); err == nil {
-			o.place = g.o.Inbox.Place(row, o.back)
-		}
+		stale = true
 	} else {
 		g.o.Presence.Connected(c.user, c.device)
 	}
@@ -192,7 +199,14 @@ func (c *conn) open(ctx context.Context) {
 		c.forget()
 		return
 	}
-	g.register(ctx, c)
+	if g.register(ctx, c) || g.o.Tell != nil && !o.fresh {
+		stale = true
+	}
+	if stale {
+		if row, err := g.o.Store.Devices.Get(ctx, c.user, c.device); err == nil {
+			o.place = g.o.Inbox.Place(row, o.back)
+		}
+	}
 	g.o.Inbox.Open(&c.dev, o.place, c)
 	c.dev.Start()
 	c.followChannels(ctx)

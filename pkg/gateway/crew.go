@@ -17,16 +17,20 @@ type crew struct {
 	taken   int
 }
 
-// task is one connection's frames to handle, or its end.
+// task is one connection's frames to handle, or its end; or word to another gateway.
 type task struct {
-	c      *conn
-	forget bool
+	c       *conn
+	forget  bool
+	release func()
 }
 
 func (t task) run() {
-	if t.forget {
+	switch {
+	case t.release != nil:
+		t.release()
+	case t.forget:
 		t.c.forget()
-	} else {
+	default:
 		t.c.run()
 	}
 }

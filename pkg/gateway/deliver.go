@@ -133,7 +133,15 @@ func encode(p *chat.Push, status chat.Status) []byte {
 func (g *Gateway) control(p *chat.Push) {
 	g.o.Service.Invalidate(p)
 	switch p.Control.Kind {
-	case chat.ControlRevoked, chat.ControlReplaced:
+	case chat.ControlRevoked:
+	case chat.ControlReplaced:
+		g.replaced(p)
+		return
+	case chat.ControlReleased:
+		for _, u := range p.Recipients {
+			g.handovers.released(deviceKey{u, p.OnlyDevice}, p.Control.Seq)
+		}
+		return
 	default:
 		return
 	}
@@ -144,9 +152,6 @@ func (g *Gateway) control(p *chat.Push) {
 			case !p.OnlyDevice.IsZero() && c.device != p.OnlyDevice:
 			case k.Session != ([32]byte{}) && c.session != k.Session:
 			case k.KeepSession != ([32]byte{}) && c.session == k.KeepSession:
-			case k.Seq != 0 && c.seq >= k.Seq:
-			case k.Kind == chat.ControlReplaced:
-				c.close(protocol.CloseReplaced)
 			default:
 				c.close(protocol.CloseRevoked)
 			}

@@ -123,11 +123,16 @@ func inPayload(err error) error {
 
 func (c *conn) handleSend(ctx context.Context, f *protocol.ClientFrame, at time.Time) error {
 	m := &f.Message
-	res, err := c.g.o.Service.Send(ctx, c.caller(), service.SendRequest{
+	who := c.caller()
+	who.Since = time.UnixMicro(max(c.seq, c.unsure.Load()))
+	res, err := c.g.o.Service.Send(ctx, who, service.SendRequest{
 		Conversation: m.Conversation, ClientMessage: m.ClientMessage, Content: m.Content, ContentType: m.ContentType,
 		Media: m.Media, ReplyTo: m.ReplyTo, Resend: m.Resend,
 	})
 	if err != nil {
+		if code := chat.CodeOf(err); code == chat.CodeUnavailable || code == chat.CodeInternal {
+			c.unsure.Store(c.g.o.Now().UnixMicro()) // what it was to store may still be on its way
+		}
 		return err
 	}
 	offered := false

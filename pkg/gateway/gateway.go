@@ -61,8 +61,8 @@ type Options struct {
 
 	Limits    protocol.Limits // as told to clients
 	Heartbeat time.Duration   // as told to clients; default 55 s
-	// Tell sends an order to one other gateway; nil where there is none.
-	Tell func(to session.GatewayID, p *chat.Push)
+	// Tell sends an order to one other gateway and returns once it is there, or an error; nil where there are no others.
+	Tell func(ctx context.Context, to session.GatewayID, p *chat.Push) error
 
 	SendTime Observer // from a message frame read to its ack queued; may be nil
 	Now      func() time.Time
@@ -80,6 +80,7 @@ type Gateway struct {
 	crew     crew
 
 	following following
+	handovers handovers
 	recheck   chan chat.ConversationID // channels whose followers are to be looked at
 	joins     chan *chat.Push          // membership changes of channels, found in a log
 	rereads   chan string

@@ -132,26 +132,34 @@ func (g *Gateway) runRechecks(ctx context.Context) {
 	}
 }
 
-// register enters a connection into the registry. Another gateway that held an older connection of the device is asked to
-// close it.
-func (g *Gateway) register(ctx context.Context, c *conn) {
+// register enters a connection into the registry. An older one of the device on another gateway is taken over, which
+// register reports.
+func (g *Gateway) register(ctx context.Context, c *conn) (takenOver bool) {
 	old, err := g.o.Sessions.Register(ctx, c.entry())
 	if err != nil {
 		g.o.Log.Debug("enter a session into the registry", "error", err)
-		return
+		return false
 	}
-	if old != nil && old.Gateway != g.o.Self && g.o.Tell != nil {
-		g.o.Tell(old.Gateway, &chat.Push{
-			Kind: chat.PushControl, Recipients: []chat.UserID{c.user}, OnlyDevice: c.device,
-			Control: &chat.Control{Kind: chat.ControlReplaced, Seq: c.seq},
-		})
+	if old == nil || old.Gateway == g.o.Self {
+		return false
 	}
+	g.takeOver(ctx, c, old.Gateway)
+	return true
 }
 
 // Sessions calls yield for each connection here, until it returns false.
 func (g *Gateway) Sessions(yield func(session.Entry) bool) {
 	on := true
 	g.hub.each(func(c *conn) { on = on && yield(c.entry()) })
+}
+
+// Replaced closes a connection whose device turned out to have a newer one on another gateway.
+func (g *Gateway) Replaced(e session.Entry) {
+	g.hub.of(e.User, func(c *conn) {
+		if c.device == e.Device && c.seq <= e.Seq {
+			c.close(protocol.CloseReplaced)
+		}
+	})
 }
 
 // Channels returns the channels that are followed here.

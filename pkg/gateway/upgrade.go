@@ -64,6 +64,7 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 	}
 	caller := service.Caller{User: who.User, Device: device, Session: who.Session}
 	name, kind := describe(r)
+	began := g.o.Now().UnixMilli()
 	row, err := g.o.Service.OpenDevice(ctx, caller, name, kind)
 	if err != nil {
 		return nil, "", err
@@ -79,7 +80,7 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 		}
 		pending = slices.ContainsFunc(page.Events, func(e chat.Event) bool { return !slices.Contains(beyond, e.ID) }) || page.More && len(beyond) >= 1000
 	}
-	c := &conn{g: g, user: who.User, device: device, session: who.Session, seq: g.nextSeq(), opening: &opening{place: place, back: back, pending: pending}}
+	c := &conn{g: g, user: who.User, device: device, session: who.Session, seq: g.nextSeq(), opening: &opening{place: place, back: back, pending: pending, fresh: row.CreatedAt == row.SeenAt && row.SeenAt >= began}}
 	if who.Session == ([32]byte{}) {
 		c.expires = who.Expires
 	}

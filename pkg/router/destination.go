@@ -25,12 +25,26 @@ const (
 	forgetAfter = time.Hour
 )
 
+// item is a push that waits to be published; done, when there is one, gets the outcome and has room for it.
+type item struct {
+	push *chat.Push
+	done chan error
+}
+
+func (i item) end(err error) {
+	if i.done != nil {
+		i.done <- err
+	}
+}
+
+var errNotSent = errors.New("router: not published")
+
 // destination is another gateway, and what waits to be published to it.
 type destination struct {
 	id session.GatewayID
 
 	mu         sync.Mutex
-	waiting    []*chat.Push
+	waiting    []item
 	publishing bool
 	seq        uint64    // of the last envelope
 	last       time.Time // when it went out
@@ -38,12 +52,13 @@ type destination struct {
 }
 
 // enqueue hands a push to the publisher of a gateway, and starts it when it rests.
-func (r *Router) enqueue(to session.GatewayID, p *chat.Push) {
+func (r *Router) enqueue(to session.GatewayID, p item) {
 	r.mu.Lock()
 	ctx := r.ctx
 	if ctx == nil || ctx.Err() != nil {
 		r.mu.Unlock()
 		r.Dropped.Add(1)
+		p.end(errNotSent)
 		return
 	}
 	d := r.out[to]
@@ -56,6 +71,7 @@ func (r *Router) enqueue(to session.GatewayID, p *chat.Push) {
 	if len(d.waiting) >= maxWaiting {
 		d.seq++ // the hole tells the receiver to look into the log
 		r.Dropped.Add(1)
+		p.end(errNotSent)
 	} else {
 		d.waiting = append(d.waiting, p)
 		start = !d.publishing
@@ -73,13 +89,15 @@ func (r *Router) enqueue(to session.GatewayID, p *chat.Push) {
 func (r *Router) publish(ctx context.Context, d *destination) {
 	defer r.wg.Done()
 	batch := make([]bus.Envelope, 0, 16)
+	var items []item
 	for {
 		batch = batch[:0]
 		d.mu.Lock()
 		n := min(len(d.waiting), maxEnvelopes)
-		for _, p := range d.waiting[:n] {
+		items = append(items[:0], d.waiting[:n]...)
+		for _, p := range items {
 			d.seq++
-			batch = append(batch, bus.Envelope{From: r.o.Self, Seq: d.seq, Push: p})
+			batch = append(batch, bus.Envelope{From: r.o.Self, Seq: d.seq, Push: p.push})
 		}
 		d.waiting = append(d.waiting[:0], d.waiting[n:]...)
 		if n == 0 {
@@ -92,13 +110,17 @@ func (r *Router) publish(ctx context.Context, d *destination) {
 		}
 		d.last, d.repeated = time.Now(), 0
 		d.mu.Unlock()
-		r.send(ctx, d, batch)
+		err := r.send(ctx, d, batch)
+		for _, p := range items {
+			p.end(err)
+		}
 		clear(batch)
+		clear(items)
 	}
 }
 
 // send publishes a batch. A gateway that isn't there any more is forgotten: should it come back, it is another epoch.
-func (r *Router) send(ctx context.Context, d *destination, batch []bus.Envelope) {
+func (r *Router) send(ctx context.Context, d *destination, batch []bus.Envelope) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	r.Publishes.Add(1)
@@ -115,6 +137,7 @@ func (r *Router) send(ctx context.Context, d *destination, batch []bus.Envelope)
 	default:
 		r.Published.Add(int64(len(batch)))
 	}
+	return err
 }
 
 // repeat says again how far the sequence numbers have come, until ctx ends.
@@ -153,6 +176,6 @@ func (r *Router) repeatDue(ctx context.Context, now time.Time) {
 	}
 	r.mu.Unlock()
 	for _, one := range all {
-		r.send(ctx, one.d, []bus.Envelope{one.e})
+		_ = r.send(ctx, one.d, []bus.Envelope{one.e}) // counted there
 	}
 }

@@ -11,6 +11,7 @@ package router
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ const (
 	// lookTimeout bounds one look-up of recipients, publishTimeout one publish.
 	lookTimeout    = 2 * time.Second
 	publishTimeout = 2 * time.Second
+	// nowTimeout bounds how long an order that ends access is waited for.
+	nowTimeout = time.Second
 	// workers look up recipients at once; each has a queue of maxQueued pushes. What doesn't fit is left to the log.
 	workers   = 4
 	maxQueued = 8192
@@ -101,14 +104,19 @@ func (r *Router) Run(ctx context.Context) error {
 	return nil
 }
 
-// Push shows p to its recipients, wherever they are connected. It never fails and never waits: what can't be shown is
-// found in the log. Nobody changes p afterwards.
-func (r *Router) Push(_ context.Context, p *chat.Push) {
+// Push shows p to its recipients, wherever they are connected. It never fails: what can't be shown is found in the log. It
+// waits only with orders that end somebody's access, until the gateways concerned have them, at most nowTimeout. Nobody
+// changes p afterwards.
+func (r *Router) Push(ctx context.Context, p *chat.Push) {
 	r.Pushed.Add(1)
 	if l := r.local.Load(); l != nil {
 		(*l).Deliver(p)
 	}
 	if r.o.Alone {
+		return
+	}
+	if p.Kind == chat.PushControl && endsAccess(p.Control.Kind) {
+		r.pushNow(ctx, p)
 		return
 	}
 	select {
@@ -118,10 +126,49 @@ func (r *Router) Push(_ context.Context, p *chat.Push) {
 	}
 }
 
-// Tell sends p to one gateway, whoever is connected there.
-func (r *Router) Tell(to session.GatewayID, p *chat.Push) {
-	if to != r.o.Self && !r.o.Alone {
-		r.enqueue(to, p)
+// endsAccess reports whether an order had better be carried out before whoever gave it is answered.
+func endsAccess(k chat.ControlKind) bool {
+	return k == chat.ControlRevoked || k == chat.ControlInvalidate || k == chat.ControlBlock
+}
+
+// pushNow tells other gateways before it returns.
+func (r *Router) pushNow(ctx context.Context, p *chat.Push) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nowTimeout)
+	defer cancel()
+	r.Lookups.Add(1)
+	routes, err := r.o.Sessions.Routes(ctx, r.o.Self, p.Recipients)
+	if err != nil {
+		r.Failed.Add(1)
+		return
+	}
+	waits := make([]chan error, len(routes))
+	for i, to := range routes {
+		part := *p
+		part.Recipients = to.Users
+		waits[i] = make(chan error, 1)
+		r.enqueue(to.Gateway, item{&part, waits[i]})
+	}
+	for _, done := range waits {
+		select {
+		case <-done: // how it ended doesn't matter: the change log tells everybody
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Tell sends p to one gateway, whoever is connected there, and waits until it has it. bus.ErrNoReceiver: it is gone.
+func (r *Router) Tell(ctx context.Context, to session.GatewayID, p *chat.Push) error {
+	if to == r.o.Self || r.o.Alone {
+		return nil
+	}
+	done := make(chan error, 1)
+	r.enqueue(to, item{p, done})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("router: tell a gateway: %w", ctx.Err())
 	}
 }
 
@@ -206,7 +253,7 @@ func (r *Router) route(ctx context.Context, batch []*chat.Push) {
 		for g, us := range parts {
 			part := *p
 			part.Recipients = us
-			r.enqueue(g, &part)
+			r.enqueue(g, item{push: &part})
 		}
 	}
 }
@@ -224,7 +271,7 @@ func (r *Router) toFollowers(ctx context.Context, p *chat.Push, known map[chat.C
 		known[ch] = gs
 	}
 	for _, g := range gs {
-		r.enqueue(g, p)
+		r.enqueue(g, item{push: p})
 	}
 }
 

@@ -2,6 +2,7 @@ package router_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -197,10 +198,11 @@ func TestALostLastPushIsSeen(t *testing.T) {
 
 func TestTellNamesTheGateway(t *testing.T) {
 	run(t, nil, func(t *testing.T, p *pair) {
-		p.a.Tell(two, typing(chat.NewUserID(time.Now())))
-		p.a.Tell(one, typing(chat.NewUserID(time.Now())))
-		p.a.Tell(session.GatewayID{Name: "gone", Epoch: 3}, typing(chat.NewUserID(time.Now())))
-		synctest.Wait()
+		for to, want := range map[session.GatewayID]error{two: nil, one: nil, {Name: "gone", Epoch: 3}: bus.ErrNoReceiver} {
+			if err := p.a.Tell(t.Context(), to, typing(chat.NewUserID(time.Now()))); !errors.Is(err, want) {
+				t.Fatalf("%v: %v, want %v", to, err, want)
+			}
+		}
 		if n, _ := p.gb.shown(); n != 1 {
 			t.Fatalf("%d shown", n)
 		}
@@ -209,6 +211,19 @@ func TestTellNamesTheGateway(t *testing.T) {
 		}
 		if p.a.Failed.Load() != 0 {
 			t.Fatal("a gateway that is gone is no failure")
+		}
+	})
+}
+
+// An order that ends access has reached the other gateway when Push returns.
+func TestOrdersAreAwaited(t *testing.T) {
+	run(t, nil, func(t *testing.T, p *pair) {
+		u := p.connect(t, two)
+		for i := range 100 {
+			p.a.Push(t.Context(), &chat.Push{Kind: chat.PushControl, Recipients: []chat.UserID{u}, Control: &chat.Control{Kind: chat.ControlRevoked}})
+			if n, _ := p.gb.shown(); n != i+1 {
+				t.Fatalf("%d of %d orders have arrived", n, i+1)
+			}
 		}
 	})
 }

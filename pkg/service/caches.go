@@ -217,6 +217,10 @@ func (s *Service) Invalidate(p *chat.Push) {
 		for _, u := range p.Recipients {
 			s.caches.devices.drop(u)
 		}
+	case chat.ControlBlock:
+		for _, u := range p.Recipients {
+			s.caches.blocks.drop(u)
+		}
 	case chat.ControlProfile:
 		for _, u := range p.Recipients {
 			s.caches.users.drop(u)

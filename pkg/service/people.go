@@ -70,6 +70,10 @@ func (s *Service) setBlock(ctx context.Context, c Caller, user chat.UserID, on b
 	if err != nil {
 		return chat.Unavailable("store a block", err)
 	}
+	// The gateway that counts is that of the other, whose messages are refused from now on.
+	s.router.Push(ctx, &chat.Push{
+		Kind: chat.PushControl, Recipients: []chat.UserID{c.User, user}, Control: &chat.Control{Kind: chat.ControlBlock},
+	})
 	return nil
 }
 

@@ -66,7 +66,7 @@ func (s *Service) Send(ctx context.Context, c Caller, r SendRequest) (SendResult
 	claim := store.Claim{User: c.User, ClientMessage: r.ClientMessage, Message: newID, Conversation: r.Conversation, Digest: digest(&msg)}
 	renewed := chat.MessageID(0)
 	d, err := s.admit.Admit(ctx, admit.Request{
-		Claim: claim, Durable: r.Resend || !fresh(r.ClientMessage, s.now()), Resend: r.Resend,
+		Claim: claim, Durable: r.Resend || !fresh(r.ClientMessage, s.now()), Resend: r.Resend, Since: c.Since,
 		Renew: func() (chat.MessageID, error) {
 			var err error
 			if renewed == 0 {

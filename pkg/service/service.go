@@ -27,6 +27,8 @@ type Caller struct {
 	User    chat.UserID
 	Device  chat.DeviceID // zero over REST
 	Session [32]byte      // hash of the token; zero for external identities
+	// Since is when the connection began, or a later send on it ended unknown; zero over REST.
+	Since time.Time
 }
 
 // Clock makes ids.

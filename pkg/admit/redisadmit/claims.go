@@ -138,6 +138,17 @@ func (a *Admission) believe(ctx context.Context, r admit.Request, ans answer) (a
 	return admit.Decision{Held: *row, Written: true}, nil
 }
 
+// patience is how long an earlier attempt of what is sent again may still take.
+func (a *Admission) patience(r admit.Request) time.Duration {
+	switch {
+	case !r.Resend:
+		return 0
+	case r.Since.IsZero():
+		return a.opt.Wait
+	}
+	return min(a.opt.Wait, a.opt.Wait-a.opt.Now().Sub(r.Since))
+}
+
 // makeSure decides by the claim row, which it makes where there is none. What Redis holds is at best the claim of an attempt
 // that got no further, so its id is as good as ours.
 func (a *Admission) makeSure(ctx context.Context, r admit.Request, ans answer) (admit.Decision, error) {
@@ -147,9 +158,9 @@ func (a *Admission) makeSure(ctx context.Context, r admit.Request, ans answer) (
 		if err != nil {
 			return admit.Decision{}, err
 		}
-		if row == nil && r.Resend {
+		if wait := a.patience(r); row == nil && wait > 0 {
 			a.counts.waits.Add(1)
-			t := time.NewTimer(a.opt.Wait)
+			t := time.NewTimer(wait)
 			defer t.Stop()
 			select {
 			case <-t.C:
