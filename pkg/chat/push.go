@@ -81,7 +81,7 @@ const (
 	ControlInvalidate                        // drop the cached membership of Conversation
 	ControlNewDevice                         // drop the cached device list of the recipients
 	ControlProfile                           // drop the cached names and pictures of the recipients
-	ControlBlock                             // drop what is cached of whom the recipients blocked
+	ControlBlock                             // drop what is cached of whom the event's actor blocked
 	ControlReleased                          // OnlyDevice's older connection has ended and stored what it acked: Seq may go on
 )
 

@@ -218,9 +218,7 @@ func (s *Service) Invalidate(p *chat.Push) {
 			s.caches.devices.drop(u)
 		}
 	case chat.ControlBlock:
-		for _, u := range p.Recipients {
-			s.caches.blocks.drop(u)
-		}
+		s.caches.blocks.drop(p.Event.Actor)
 	case chat.ControlProfile:
 		for _, u := range p.Recipients {
 			s.caches.users.drop(u)

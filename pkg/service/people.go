@@ -72,7 +72,7 @@ func (s *Service) setBlock(ctx context.Context, c Caller, user chat.UserID, on b
 	}
 	// The gateway that counts is that of the other, whose messages are refused from now on.
 	s.router.Push(ctx, &chat.Push{
-		Kind: chat.PushControl, Recipients: []chat.UserID{c.User, user}, Control: &chat.Control{Kind: chat.ControlBlock},
+		Kind: chat.PushControl, Recipients: []chat.UserID{c.User, user}, Control: &chat.Control{Kind: chat.ControlBlock}, Event: chat.Event{Actor: c.User},
 	})
 	return nil
 }
