@@ -21,6 +21,8 @@ const (
 	repeats     = 3
 	repeatAfter = 2 * time.Second
 	repeatEvery = 5 * time.Second
+	// holeEvery is how often at most all gateways are told that something was lost on the way to one of them.
+	holeEvery = 10 * time.Second
 	// forgetAfter is how long a gateway that nothing went to is remembered.
 	forgetAfter = time.Hour
 )
@@ -130,6 +132,7 @@ func (r *Router) send(ctx context.Context, d *destination, batch []bus.Envelope)
 		r.mu.Lock()
 		if r.out[d.id] == d {
 			delete(r.out, d.id)
+			delete(r.in, d.id) // should it only have been deaf, its next number begins anew
 		}
 		r.mu.Unlock()
 	case err != nil:
@@ -149,8 +152,31 @@ func (r *Router) repeat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
+			r.tellOfLost(now)
 			r.repeatDue(ctx, now)
 		}
+	}
+}
+
+// tellOfLost leaves a hole in the numbers to every gateway known, after recipients couldn't be looked up or a queue was full:
+// each looks into the logs of its own.
+func (r *Router) tellOfLost(now time.Time) {
+	if now.Sub(r.holed) < holeEvery || !r.lost.Swap(false) {
+		return
+	}
+	r.holed = now
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.in {
+		if r.out[id] == nil {
+			r.out[id] = &destination{id: id}
+		}
+	}
+	for _, d := range r.out {
+		d.mu.Lock()
+		d.seq++
+		d.last, d.repeated = now, 0
+		d.mu.Unlock()
 	}
 }
 

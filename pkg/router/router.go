@@ -57,6 +57,8 @@ type Router struct {
 	o     Options
 	local atomic.Pointer[Local]
 	queue [workers]chan *chat.Push
+	lost  atomic.Bool // something for a log didn't find its way, and nobody knows which gateway it was meant for
+	holed time.Time   // when all gateways were last told so; owned by repeat
 
 	// Pushed counts pushes, Published envelopes to other gateways and Publishes the round trips they took, Failed what
 	// could not be looked up or published, Dropped what found its queue full, Gaps what was lost on the way here.
@@ -123,6 +125,14 @@ func (r *Router) Push(ctx context.Context, p *chat.Push) {
 	case r.queue[lane(p)] <- p:
 	default:
 		r.Dropped.Add(1)
+		r.lose(p)
+	}
+}
+
+// lose notes that p didn't find its way: what is in a log is to be looked for there.
+func (r *Router) lose(p *chat.Push) {
+	if p.Event.ID != 0 || p.Channel {
+		r.lost.Store(true)
 	}
 }
 
@@ -231,6 +241,9 @@ func (r *Router) route(ctx context.Context, batch []*chat.Push) {
 		routes, err := r.o.Sessions.Routes(ctx, r.o.Self, users)
 		if err != nil {
 			r.Failed.Add(1)
+			for _, p := range batch {
+				r.lose(p)
+			}
 		}
 		for _, to := range routes {
 			for _, u := range to.Users {
@@ -267,6 +280,7 @@ func (r *Router) toFollowers(ctx context.Context, p *chat.Push, known map[chat.C
 		var err error
 		if gs, err = r.o.Sessions.Followers(ctx, r.o.Self, ch); err != nil {
 			r.Failed.Add(1)
+			r.lose(p)
 		}
 		known[ch] = gs
 	}

@@ -1,0 +1,89 @@
+package router_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/bus/localbus"
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/router"
+	"github.com/murre-chat/murre/pkg/session"
+	"github.com/murre-chat/murre/pkg/session/localsession"
+)
+
+// blind is a registry that can't be asked for a while.
+type blind struct {
+	session.Registry
+	on atomic.Bool
+}
+
+var errBlind = errors.New("can't be asked")
+
+func (b *blind) Routes(ctx context.Context, self session.GatewayID, users []chat.UserID) ([]session.Route, error) {
+	if b.on.Load() {
+		return nil, errBlind
+	}
+	return b.Registry.Routes(ctx, self, users)
+}
+
+func (b *blind) Followers(ctx context.Context, self session.GatewayID, ch chat.ConversationID) ([]session.GatewayID, error) {
+	if b.on.Load() {
+		return nil, errBlind
+	}
+	return b.Registry.Followers(ctx, self, ch)
+}
+
+// TestWhatCouldNotBeLookedUpIsSeen: the registry's part for one user is away for a moment, the bus isn't. The user's gateway
+// hears of no loss by itself; it is told to look into the logs.
+func TestWhatCouldNotBeLookedUpIsSeen(t *testing.T) {
+	ch := chat.NewConversationID(time.Now())
+	for name, push := range map[string]func(u chat.UserID) *chat.Push{
+		"message": func(u chat.UserID) *chat.Push {
+			return &chat.Push{Kind: chat.PushMessage, Recipients: []chat.UserID{u}, Event: chat.Event{ID: 5, Conversation: ch}, Message: &chat.Message{}}
+		},
+		"channel": func(chat.UserID) *chat.Push {
+			return &chat.Push{Kind: chat.PushMessage, Channel: true, Event: chat.Event{ID: 5, Conversation: ch}, Message: &chat.Message{}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sessions := &blind{Registry: localsession.New()}
+				between, log := localbus.New(), slog.New(slog.DiscardHandler)
+				a := router.New(router.Options{Self: one, Sessions: sessions, Bus: between, Log: log})
+				b := router.New(router.Options{Self: two, Sessions: sessions, Bus: between, Log: log})
+				ga, gb := &gate{}, &gate{}
+				a.SetLocal(ga)
+				b.SetLocal(gb)
+				ctx, cancel := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				wg.Go(func() { _ = a.Run(ctx) })
+				wg.Go(func() { _ = b.Run(ctx) })
+				synctest.Wait()
+				p := &pair{sessions: sessions.Registry.(*localsession.Registry)}
+				here, there := p.connect(t, one), p.connect(t, two)
+				b.Push(ctx, typing(here)) // one has heard of two
+				synctest.Wait()
+				sessions.on.Store(true)
+				a.Push(ctx, push(there))
+				time.Sleep(time.Second)
+				sessions.on.Store(false)
+				time.Sleep(15 * time.Second)
+				synctest.Wait()
+				if n, reread := gb.shown(); n != 1 || reread != 1 {
+					t.Fatalf("%d shown (one of its own), the logs were read again %d times, want once", n, reread)
+				}
+				if _, reread := ga.shown(); reread != 0 {
+					t.Fatal("who lost nothing reads its logs")
+				}
+				cancel()
+				wg.Wait()
+			})
+		})
+	}
+}
