@@ -202,7 +202,7 @@ func testBuriedPages(t *testing.T, r *rig) {
 // A log is read over all its days, empty ones among them.
 func testLogOverDays(t *testing.T, r *rig) {
 	d := r.open(t, time.Second)
-	u := chat.NewUserID(time.Now())
+	u := chat.NewUserID(time.Now().Add(-40 * 24 * time.Hour))
 	var want []chat.EventID
 	for _, days := range []int{29, 28, 15, 1, 0} {
 		at := chat.EventID(id.At(time.Now().Add(-time.Duration(days) * 24 * time.Hour)))
@@ -228,6 +228,19 @@ func testLogOverDays(t *testing.T, r *rig) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("limit %d: got %v, want %v", limit, got, want)
 		}
+	}
+}
+
+// The log of one who is new is looked at where it can hold something only.
+func testNewLog(t *testing.T, r *rig) {
+	d := r.open(t, time.Second)
+	reads := 0
+	d.intercepted(func(_ context.Context, _ *statement, run func() error) error {
+		reads++
+		return run()
+	}, func() { d.logSince(t, chat.NewUserID(time.Now()), 0) })
+	if reads > 2 {
+		t.Fatalf("%d reads", reads)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 const (
 	// maxSpread is how many statements run at once for one call; maxSmall how many do without a token.
-	maxSpread = 32
+	maxSpread = 64
 	maxSmall  = 8
 	// maxTellings is how often an event is told whose rows take longer than D: a database that slow is helped by nobody's
 	// writing on, and the sender tries again later.

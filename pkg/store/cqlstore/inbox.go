@@ -17,6 +17,8 @@ const (
 	kept = 30*24*time.Hour - 10*time.Minute
 	// ahead is how far past the own clock events may lie: ids run ahead by what a slot's reservation was.
 	ahead = id.DefaultAhead + 2*id.DefaultSlack
+	// unborn is how long before its owner's id was made a log is looked at: clocks differ.
+	unborn = time.Hour
 	// maxDays is how many days of a log are read at once, where nothing was found yet.
 	maxDays = 8
 )
@@ -39,12 +41,18 @@ func (i inbox) Read(ctx context.Context, user chat.UserID, after chat.EventID, l
 	}
 	page := store.LogPage{Horizon: i.Horizon()} // before the read begins
 	after = max(after, i.KeptSince()-1, 0)
+	if born, ok := user.Time(); ok {
+		after = max(after, chat.EventID(id.At(born.Add(-unborn)))) // who is new has no thirty days to look through
+	}
 	var newest id.ID
 	if c := i.d.clock.Load(); c != nil {
 		newest = (*c).Last()
 	}
 	last := InboxBucket(chat.EventID(max(newest, id.At(i.d.now().Add(ahead)))))
 	width := 1
+	if InboxBucket(after)+dayMillis == last {
+		width = 2
+	}
 	for day := InboxBucket(after); day <= last && len(page.Events) <= limit; {
 		n := int(min(int64(width), (last-day)/dayMillis+1))
 		days := make([][]chat.Event, n)

@@ -46,6 +46,7 @@ func TestDelivery(t *testing.T) {
 		{"edits converge", testEditsConverge},
 		{"pages pass over buried messages", testBuriedPages},
 		{"a log over days", testLogOverDays},
+		{"a new log", testNewLog},
 		{"cursors have generations", testCursorGenerations},
 		{"a removed device comes back", testDeviceComesBack},
 		{"a change is told by somebody", testChangeFaults},

@@ -25,16 +25,27 @@ type watermarks struct{ d *DB }
 // Put moves watermarks forward. Each carries its id's time as timestamp, so the last write is the largest id, and of two ids
 // of one millisecond the larger value wins.
 func (w watermarks) Put(ctx context.Context, marks []store.Mark) error {
-	return w.d.each(ctx, 2*len(marks), func(ctx context.Context, i int) error {
-		m, s, to := &marks[i/2], putDelivered, marks[i/2].DeliveredTo
-		if i%2 == 1 {
-			s, to = putRead, m.ReadTo
+	moves := make([]move, 0, len(marks))
+	for i := range marks {
+		m := &marks[i]
+		if m.DeliveredTo != 0 {
+			moves = append(moves, move{putDelivered, m, m.DeliveredTo})
 		}
-		if to == 0 {
-			return nil
+		if m.ReadTo != 0 {
+			moves = append(moves, move{putRead, m, m.ReadTo})
 		}
-		return w.d.exec(ctx, s, micros(to), int64(to), uuid(m.Conversation), uuid(m.User))
+	}
+	return w.d.each(ctx, len(moves), func(ctx context.Context, i int) error {
+		v := &moves[i]
+		return w.d.exec(ctx, v.s, micros(v.to), int64(v.to), uuid(v.of.Conversation), uuid(v.of.User))
 	})
+}
+
+// move is one watermark to write.
+type move struct {
+	s  *statement
+	of *store.Mark
+	to chat.MessageID
 }
 
 // Get returns one member's watermarks.
