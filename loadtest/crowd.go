@@ -79,7 +79,7 @@ type crowd struct {
 	// What devices are still owed: receptions of acked messages, by other devices than the writer's.
 	owed     int
 	devices  map[chat.ConversationID]int
-	received map[reception]struct{}
+	received map[arrival]struct{}
 	dueAt    []int64  // when the text of a number was due, Unix ns
 	samples  []sample // how long each reception took
 }
@@ -140,10 +140,16 @@ type reception struct {
 	message chat.MessageID
 }
 
+// arrival is one message on one device, under whatever id: one that was sent again may come under two, and is still one.
+type arrival struct {
+	device  chat.DeviceID
+	message chat.ClientMessageID
+}
+
 func newCrowd(r *rig, s shape, seed uint64, o check.Options) *crowd {
 	c := &crowd{
 		r: r, shape: s, rng: rand.New(rand.NewPCG(seed, 9)), picked: map[reception]bool{}, check: check.New(o),
-		byConn: map[*wire.Client]*seat{}, codes: map[string]int{}, devices: map[chat.ConversationID]int{}, received: map[reception]struct{}{},
+		byConn: map[*wire.Client]*seat{}, codes: map[string]int{}, devices: map[chat.ConversationID]int{}, received: map[arrival]struct{}{},
 	}
 	c.frame.Type = protocol.TypeMessage
 	return c

@@ -125,7 +125,7 @@ func (c *crowd) histories(ctx context.Context) error {
 
 // receipts reads the watermarks of a conversation.
 func (c *crowd) receipts(ctx context.Context, p *person, conv chat.ConversationID) error {
-	list, err := p.rest.Receipts(ctx, conv, 0)
+	list, err := patiently(ctx, func() ([]client.Receipt, error) { return p.rest.Receipts(ctx, conv, 0) })
 	if err != nil {
 		return fmt.Errorf("receipts of %s: %w", conv, err)
 	}
@@ -143,7 +143,9 @@ func (c *crowd) history(ctx context.Context, p *person, conv chat.ConversationID
 	var since chat.MessageID
 	for {
 		asked := time.Now().UnixMicro()
-		page, err := p.rest.History(ctx, conv, client.HistoryQuery{Since: since, Limit: chat.MaxHistory, SinceTime: time.UnixMilli(1)})
+		page, err := patiently(ctx, func() (client.HistoryPage, error) {
+			return p.rest.History(ctx, conv, client.HistoryQuery{Since: since, Limit: chat.MaxHistory, SinceTime: time.UnixMilli(1)})
+		})
 		if err != nil {
 			return fmt.Errorf("history of %s: %w", conv, err)
 		}

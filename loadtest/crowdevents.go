@@ -62,7 +62,7 @@ func (c *crowd) Message(cl *wire.Client, m *protocol.Message, batch bool) {
 
 // arrived counts a first reception and times it.
 func (c *crowd) arrived(cl *wire.Client, m *protocol.Message) {
-	r := reception{cl.Device, m.ID}
+	r := arrival{cl.Device, m.ClientMessageID}
 	if _, again := c.received[r]; again || madeBy(m.ClientMessageID, cl) {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -76,7 +77,7 @@ func meet(ctx context.Context, s *Server, ps []*person) error {
 			if !p.id.IsZero() {
 				return nil
 			}
-			u, err := p.rest.Me(ctx)
+			u, err := patiently(ctx, func() (client.User, error) { return p.rest.Me(ctx) })
 			if err != nil {
 				return fmt.Errorf("who is %s: %w", p.subject, err)
 			}
@@ -94,7 +95,7 @@ func directs(ctx context.Context, ps []*person) ([]chat.ConversationID, error) {
 	g.SetLimit(8)
 	for i := range out {
 		g.Go(func() error {
-			c, err := ps[2*i].rest.Direct(ctx, ps[2*i+1].id)
+			c, err := patiently(ctx, func() (client.Conversation, error) { return ps[2*i].rest.Direct(ctx, ps[2*i+1].id) })
 			if err != nil {
 				return fmt.Errorf("direct conversation %d: %w", i, err)
 			}
@@ -111,11 +112,33 @@ func group(ctx context.Context, ps []*person) (chat.ConversationID, error) {
 	for _, p := range ps[1:] {
 		ids = append(ids, p.id)
 	}
-	c, err := ps[0].rest.CreateConversation(ctx, chat.Group, "load", ids...)
+	// One that was made unknown to us is a group in which nobody writes.
+	c, err := patiently(ctx, func() (client.Conversation, error) { return ps[0].rest.CreateConversation(ctx, chat.Group, "load", ids...) })
 	if err != nil {
 		return chat.ConversationID{}, fmt.Errorf("make a group of %d: %w", len(ps), err)
 	}
 	return c.ID, nil
+}
+
+// patience is how long REST calls that are no part of a measurement are tried.
+const patience = 60 * time.Second
+
+// patiently calls until the answer isn't UNAVAILABLE: a cluster that has just lost a part, or all of a busy machine, says so.
+func patiently[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	for end := time.Now().Add(patience); ; {
+		v, err := call()
+		var refused *chat.Error
+		if err == nil || !errors.As(err, &refused) || refused.Code != chat.CodeUnavailable || time.Now().After(end) {
+			return v, err
+		}
+		t := time.NewTimer(500 * time.Millisecond)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return v, err
+		}
+	}
 }
 
 // socket is a person's n-th device as a client of the loop.
