@@ -59,7 +59,8 @@ type Device struct {
 // Place says where a device's log reading starts.
 type Place struct {
 	Device chat.Device // as stored; AckedTo and what it acked beyond
-	// Back, when not 0, is an earlier event the client asks to go back to.
+	// Back, when not 0, is an earlier event the client asks to go back to: before the cursor, or before something that was
+	// acked beyond it.
 	Back chat.EventID
 	// Gap: the cursor is older than what the log holds (see Log.Place).
 	Gap bool
@@ -69,9 +70,21 @@ type Place struct {
 // holds what it missed, at the horizon with Gap set.
 func (l *Log) Place(d chat.Device, back chat.EventID) Place {
 	p := Place{Device: d}
-	if back > 0 && back < d.AckedTo {
+	switch {
+	case back <= 0:
+	case back < d.AckedTo:
 		p.Back = back
 		p.Device.AckedTo, p.Device.AckedBeyond, p.Device.AckedBeyondBase = back, nil, 0
+	default: // the stored cursor trails what the client has: what it acked and lost lies between
+		has := make([]chat.EventID, 0, len(d.AckedBeyond))
+		for _, e := range d.AckedBeyond {
+			if e <= back {
+				has = append(has, e)
+			}
+		}
+		if len(has) < len(d.AckedBeyond) {
+			p.Back, p.Device.AckedBeyond = back, has
+		}
 	}
 	if kept := l.o.Store.Inbox.KeptSince(); p.Device.AckedTo < kept {
 		p.Gap = true
@@ -96,10 +109,7 @@ func (l *Log) Open(d *Device, p Place, sink Sink) {
 	d.log, d.sink, d.user, d.id = l, sink, p.Device.User, p.Device.ID
 	d.main.readTo, d.main.stored = p.Device.AckedTo, p.Device.AckedTo
 	d.gap = p.Gap
-	if p.Gap || p.Back != 0 {
-		d.back = true
-		return
-	}
+	d.back = p.Gap || p.Back != 0
 	if p.Device.AckedBeyondBase > p.Device.AckedTo {
 		return // saved before the client went back: it may have lost what it acked then
 	}
@@ -107,6 +117,7 @@ func (l *Log) Open(d *Device, p Place, sink Sink) {
 		if e > d.main.readTo {
 			w := d.main.busy()
 			w.acked = append(w.acked, ack{event: e})
+			w.dirty = w.dirty || d.back // what is stored instead
 		}
 	}
 	if w := d.main.w; w != nil {

@@ -54,7 +54,7 @@ func (d *Device) collect() (u unsaved) {
 		if d.state == closed {
 			most = maxAcked // the last time: what isn't stored now is sent again
 		}
-		u.acks = (w.dirty || d.state == closed && len(w.acked) > maxSavedAcks) && len(w.acked) > 0
+		u.acks = (w.dirty || u.back || d.state == closed && len(w.acked) > maxSavedAcks) && len(w.acked) > 0
 		w.dirty = false
 		owed := w.owed()
 		for i := 0; i < len(w.acked) && len(u.beyond) < most && u.acks; i++ {

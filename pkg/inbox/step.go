@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
+	"github.com/murre-chat/murre/pkg/store"
 )
 
 const (
@@ -117,12 +119,20 @@ func (d *Device) advance(ctx context.Context) error {
 }
 
 // afterwards moves the cursor of a device that has gone over what it acked last, which the horizon had not passed then: who
-// looks finds nothing pending. Acks beyond the cursor are left as they are: the device may be back, on another gateway.
+// looks finds nothing pending. Acks beyond the cursor are left as they are: the device may be back, here or on another
+// gateway. Where it has gone back to something earlier the cursor is left to it, too.
 func (d *Device) afterwards(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
+	d.mu.Lock()
+	acked := d.ackedLocked()
+	d.mu.Unlock()
 	err := d.verify(ctx)
+	holds := false
 	if err == nil {
+		holds, err = d.holds(ctx, acked)
+	}
+	if err == nil && holds {
 		u := d.collect()
 		u.acks, u.back = false, false
 		for _, m := range u.marks {
@@ -133,6 +143,48 @@ func (d *Device) afterwards(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		d.log.o.Logger.Warn("move the cursor of a device that has gone", "user", d.user.String(), "device", d.id.String(), "error", err)
 	}
+}
+
+// ackedLocked is what the store should hold as acked beyond the cursor. d.mu is held.
+func (d *Device) ackedLocked() (out []chat.EventID) {
+	w := d.main.w
+	if w == nil {
+		return nil
+	}
+	owed := w.owed()
+	for i := range w.acked {
+		if e := w.acked[i].event; !slices.Contains(owed, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// holds reports whether the stored device still has acked what it had when its connection ended.
+func (d *Device) holds(ctx context.Context, acked []chat.EventID) (bool, error) {
+	row, err := d.log.o.Store.Devices.Get(ctx, d.user, d.id)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read a device: %w", err)
+	}
+	d.mu.Lock()
+	stored := d.main.stored
+	d.mu.Unlock()
+	if row.AckedTo < stored {
+		return false, nil
+	}
+	beyond := make(map[chat.EventID]struct{}, len(row.AckedBeyond))
+	for _, e := range row.AckedBeyond {
+		beyond[e] = struct{}{}
+	}
+	for _, e := range acked {
+		if _, ok := beyond[e]; !ok && e > row.AckedTo {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // saveDue reports whether to store the cursors now: once a second while batch follows batch, so that a long catch-up
