@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/service"
 	"github.com/murre-chat/murre/pkg/session"
+	"github.com/murre-chat/murre/pkg/store"
 )
 
 const retrySoon = 2 * time.Second
@@ -235,22 +237,24 @@ func (g *Gateway) stillWelcome(c *conn) bool {
 	return true
 }
 
-// followChannels subscribes the device to the channels its user is a member of.
+// followChannels subscribes the device to the channels its user is a member of. When the store doesn't say which they are the
+// client is sent away: without its channels it would be told that it has everything.
 func (c *conn) followChannels(ctx context.Context) {
 	var after chat.ConversationID
 	found := false
 	for {
 		page, err := c.g.o.Store.Listing.Conversations(ctx, c.user, after, listPage)
-		if err != nil {
-			c.g.o.Log.Warn("read a user's channels", "user", c.user.String(), "error", err)
-			return
-		}
-		for _, l := range page {
-			after = l.Conversation
-			if l.Kind == chat.Channel && l.Listed {
-				c.follow(ctx, l.Conversation)
+		for i := 0; i < len(page) && err == nil; i++ {
+			after = page[i].Conversation
+			if page[i].Kind == chat.Channel && page[i].Listed {
+				err = c.follow(ctx, after)
 				found = true
 			}
+		}
+		if err != nil {
+			c.g.o.Log.Warn("read a user's channels", "user", c.user.String(), "error", err)
+			c.g.sendAway(c, awaySpread)
+			return
 		}
 		if len(page) < listPage {
 			break
@@ -261,23 +265,30 @@ func (c *conn) followChannels(ctx context.Context) {
 	}
 }
 
-const listPage = 500
+const (
+	listPage = 500
+	// awaySpread is over how long those come back who were sent away because of the store.
+	awaySpread = 5 * time.Second
+)
 
-func (c *conn) follow(ctx context.Context, ch chat.ConversationID) {
+func (c *conn) follow(ctx context.Context, ch chat.ConversationID) error {
 	from, err := c.g.o.Store.Channels.ChannelCursor(ctx, c.user, c.device, ch)
 	if err == nil && from == 0 {
 		var me chat.Member
 		me, err = c.g.o.Store.Members.Member(ctx, ch, c.user)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil // the list is behind
+		}
 		from = chat.EventID(me.JoinedID)
 	}
 	if err != nil {
-		c.g.o.Log.Warn("read a channel's cursor", "user", c.user.String(), "channel", ch.String(), "error", err)
-		return
+		return fmt.Errorf("read a channel's cursor: %w", err)
 	}
 	if c.g.hub.follow(ch, c) {
 		c.g.following.note(ch)
 	}
 	c.dev.Follow(ch, from)
+	return nil
 }
 
 // send queues a frame that belongs to no log. It reports whether the connection took it.

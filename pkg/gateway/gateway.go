@@ -79,10 +79,10 @@ type Gateway struct {
 	ctx      atomic.Pointer[context.Context]
 	crew     crew
 
-	following following
+	following channelSet
+	rechecks  channelSet
 	handovers handovers
-	recheck   chan chat.ConversationID // channels whose followers are to be looked at
-	joins     chan *chat.Push          // membership changes of channels, found in a log
+	joins     chan *chat.Push // membership changes of channels, found in a log
 	rereads   chan string
 
 	Stats Stats
@@ -109,8 +109,8 @@ func New(o Options) *Gateway {
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 55 * time.Second
 	}
-	g := &Gateway{o: o, born: time.Now(), recheck: make(chan chat.ConversationID, maxRechecks), joins: make(chan *chat.Push, maxRechecks), rereads: make(chan string, 1)}
-	g.following.kick = make(chan struct{}, 1)
+	g := &Gateway{o: o, born: time.Now(), joins: make(chan *chat.Push, maxJoins), rereads: make(chan string, 1)}
+	g.following.kick, g.rechecks.kick = make(chan struct{}, 1), make(chan struct{}, 1)
 	g.hub.init()
 	return g
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,20 +16,23 @@ import (
 const (
 	// retryFollow is how long after a failure the registry is told of followed channels again.
 	retryFollow = 3 * time.Second
-	// maxRechecks is how many changed channels wait for a look at who of their members is connected here.
-	maxRechecks = 4096
+	// retryRecheck is how long after a failure the followers of a channel are looked at again.
+	retryRecheck = time.Second
+	// maxJoins is how many memberships found in logs wait to be carried out.
+	maxJoins = 4096
 )
 
-// following is which channels' first or last follower came or went, so that the registry must be told. What it is told is
-// read from the hub at that time: the order of events doesn't matter.
-type following struct {
+// channelSet is channels that something is to be done about, each once: those whose first or last follower came or went, so
+// that the registry must be told (what it is told is read from the hub at that time: the order of events doesn't matter), and
+// those whose followers are to be looked at. All are followed here, or were a moment ago.
+type channelSet struct {
 	kick chan struct{}
 
 	mu    sync.Mutex
 	dirty map[chat.ConversationID]struct{}
 }
 
-func (f *following) note(chs ...chat.ConversationID) {
+func (f *channelSet) note(chs ...chat.ConversationID) {
 	if len(chs) == 0 {
 		return
 	}
@@ -46,6 +50,15 @@ func (f *following) note(chs ...chat.ConversationID) {
 	}
 }
 
+// take empties the set.
+func (f *channelSet) take() map[chat.ConversationID]struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dirty := f.dirty
+	f.dirty = nil
+	return dirty
+}
+
 // runFollowing tells the registry which channels have followers here, until ctx ends.
 func (g *Gateway) runFollowing(ctx context.Context) {
 	f := &g.following
@@ -55,12 +68,8 @@ func (g *Gateway) runFollowing(ctx context.Context) {
 			return
 		case <-f.kick:
 		}
-		f.mu.Lock()
-		dirty := f.dirty
-		f.dirty = nil
-		f.mu.Unlock()
 		var failed []chat.ConversationID
-		for ch := range dirty {
+		for ch := range f.take() {
 			call, cancel := context.WithTimeout(ctx, commandTimeout)
 			err := g.o.Sessions.Follow(call, g.o.Self, ch, g.hub.followed(ch))
 			cancel()
@@ -100,11 +109,7 @@ func (g *Gateway) Changed(e *store.ChangeEntry) {
 		}
 	case store.LogMembers:
 		if g.hub.followed(e.Conversation) {
-			select {
-			case g.recheck <- e.Conversation:
-			default:
-				g.o.Log.Warn("too many channels changed at once, followers of one are not looked at", "channel", e.Conversation.String())
-			}
+			g.rechecks.note(e.Conversation)
 		}
 	}
 }
@@ -112,24 +117,47 @@ func (g *Gateway) Changed(e *store.ChangeEntry) {
 // runRechecks lets those leave a channel that changed who are no members of it any more, until ctx ends.
 func (g *Gateway) runRechecks(ctx context.Context) {
 	for {
-		var ch chat.ConversationID
 		select {
 		case <-ctx.Done():
 			return
-		case ch = <-g.recheck:
+		case <-g.rechecks.kick:
 		}
-		var all []*conn
-		g.hub.ofChannel(ch, func(c *conn) { all = append(all, c) })
-		for _, c := range all {
-			call, cancel := context.WithTimeout(ctx, commandTimeout)
-			me, err := g.o.Store.Members.Member(call, ch, c.user)
-			cancel()
-			if errors.Is(err, store.ErrNotFound) || err == nil && !me.Active() {
-				g.following.note(g.hub.unfollow(ch, c)...)
-				c.dev.Unfollow(ch)
+		var failed []chat.ConversationID
+		for ch := range g.rechecks.take() {
+			if err := g.recheck(ctx, ch); err != nil {
+				failed = append(failed, ch)
 			}
 		}
+		if len(failed) == 0 {
+			continue
+		}
+		g.o.Log.Warn("look at the followers of changed channels, will try again", "channels", len(failed))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryRecheck):
+			g.rechecks.note(failed...)
+		}
 	}
+}
+
+// recheck looks at the followers of a channel here. After an error some may still follow who must not.
+func (g *Gateway) recheck(ctx context.Context, ch chat.ConversationID) error {
+	var all []*conn
+	g.hub.ofChannel(ch, func(c *conn) { all = append(all, c) })
+	for _, c := range all {
+		call, cancel := context.WithTimeout(ctx, commandTimeout)
+		me, err := g.o.Store.Members.Member(call, ch, c.user)
+		cancel()
+		switch {
+		case errors.Is(err, store.ErrNotFound) || err == nil && !me.Active():
+			g.following.note(g.hub.unfollow(ch, c)...)
+			c.dev.Unfollow(ch)
+		case err != nil:
+			return fmt.Errorf("read a follower's membership: %w", err)
+		}
+	}
+	return nil
 }
 
 // register enters a connection into the registry. An older one of the device on another gateway is taken over, which

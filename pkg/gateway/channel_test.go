@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"context"
+	"testing"
+
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/service"
+	"github.com/murre-chat/murre/pkg/store"
+	"github.com/murre-chat/murre/pkg/store/faultstore"
+)
+
+// channel makes a channel of p with others as members.
+func (p *person) channel(others ...*person) chat.ConversationID {
+	p.r.t.Helper()
+	var ids []chat.UserID
+	for _, o := range others {
+		ids = append(ids, o.id)
+	}
+	v, _, err := p.r.service.CreateConversation(context.Background(), p.caller(), service.CreateConversation{Kind: chat.Channel, Name: "news", Participants: ids})
+	must(p.r.t, err)
+	return v.ID
+}
+
+// A connection whose channels can't be read must not live on without them: its client would be told that it has everything.
+func TestChannelsThatCanNotBeRead(t *testing.T) {
+	for _, op := range []string{"Listing.Conversations", "Channels.ChannelCursor"} {
+		t.Run(op, func(t *testing.T) {
+			r := newRig(t)
+			p, q := r.person(), r.person()
+			ch := p.channel(q)
+			heal := r.faults.Add(faultstore.Fault{Op: op})
+			ph := q.open(chat.DeviceID{})
+			ph.until("reconnect")
+			ph.closed(1001)
+			heal()
+			ph = q.connect(chat.DeviceID{})
+			r.eventually("follower", func() bool { return r.gateway.hub.followed(ch) })
+			m := p.say(ch, "hello")
+			if f := ph.until("message"); f.text("id") != m.ID.String() {
+				t.Errorf("got %s, want %s", f.text("id"), m.ID)
+			}
+		})
+	}
+}
+
+// Who was removed from a channel elsewhere stops following it here, also when the store can't be asked at first.
+func TestARemovedFollowerWhoseMembershipCanNotBeRead(t *testing.T) {
+	r := newRig(t)
+	p, q := r.person(), r.person()
+	ch := p.channel(q)
+	q.connect(chat.DeviceID{})
+	r.eventually("follower", func() bool { return r.gateway.hub.followed(ch) })
+	calls := r.faults.Calls("Members.Member")
+	heal := r.faults.Add(faultstore.Fault{Op: "Members.Member"})
+	r.gateway.rechecks.note(ch) // as the change log has it done
+	r.eventually("look at the followers", func() bool { return r.faults.Calls("Members.Member") > calls })
+	heal()
+	// The removal itself is another gateway's: nothing is pushed here.
+	m, err := r.store.Members.Membership(context.Background(), ch)
+	must(t, err)
+	me, err := r.store.Members.Member(context.Background(), ch, q.id)
+	must(t, err)
+	me.LeftID = chat.MessageID(r.db.Clock().Last()) + 1
+	_, _, err = r.store.Members.Change(context.Background(), store.MemberChange{Conversation: ch, Version: m.Version, Set: []chat.Member{me}})
+	must(t, err)
+	r.eventually("end of following", func() bool { return !r.gateway.hub.followed(ch) })
+}
