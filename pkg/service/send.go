@@ -84,6 +84,12 @@ func (s *Service) Send(ctx context.Context, c Caller, r SendRequest) (SendResult
 	if d.RetryAfter > 0 {
 		return SendResult{}, rateLimited(d.Limit, d.RetryAfter)
 	}
+	if renewed != 0 { // it waited for longer than a removal takes to hold
+		if m, err = s.sendable(ctx, c, r.Conversation); err != nil {
+			s.admit.Done(d.Held)
+			return SendResult{}, err
+		}
+	}
 	if !d.Fresh {
 		return s.sendAgain(ctx, c, m, msg, claim, d)
 	}
@@ -189,7 +195,7 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 	}
 	if !rewrite && s.lag > 0 && s.now().Sub(msg.ID.Time()) > AckDeadline {
 		// It took so long that readers may have passed the id: it must not stand below what they have seen.
-		return s.commitAnew(ctx, c, m, msg, claim)
+		return s.commitAnew(ctx, c, msg, claim)
 	}
 	if !rewrite {
 		s.touchHead(&msg)
@@ -210,8 +216,12 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 }
 
 // commitAnew gives a message whose commit took too long a fresh id in place of its own, which is buried.
-func (s *Service) commitAnew(ctx context.Context, c Caller, m *chat.Membership, msg chat.Message, claim store.Claim) (SendResult, error) {
+func (s *Service) commitAnew(ctx context.Context, c Caller, msg chat.Message, claim store.Claim) (SendResult, error) {
 	late := msg.ID
+	m, err := s.membership(ctx, msg.Conversation) // of who is a member by now
+	if err != nil {
+		return SendResult{}, chat.Unavailable("read a membership", err)
+	}
 	if err := s.store.Messages.Bury(ctx, store.Ref{Conversation: msg.Conversation, Kind: m.Conversation.Kind, Message: late}); err != nil {
 		return SendResult{}, chat.Unavailable("bury a message that took too long", err)
 	}
