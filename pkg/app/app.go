@@ -191,12 +191,13 @@ func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config)
 		Service: a.service, Inbox: a.inbox, Store: a.ports, Sessions: a.engines.sessions, Presence: a.engines.presence, Admit: a.engines.admission,
 		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime, Tell: a.tell(),
 	})
-	a.service.Watch(a.gateway.Changed)
+	// In this order: a connection that opens meanwhile is in the hub before it asks whether its sign-in has ended.
 	a.service.Watch(func(e *store.ChangeEntry) {
 		if e.Kind == store.LogSession {
 			a.auth.Revoked(e.Session)
 		}
 	})
+	a.service.Watch(a.gateway.Changed)
 	a.engines.replaced = a.gateway.Replaced
 	if a.engines.local != nil {
 		a.engines.local(a.gateway.Sessions)
