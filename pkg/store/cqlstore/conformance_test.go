@@ -41,6 +41,14 @@ func TestConformance(t *testing.T) {
 	conform(t, servers.CQL(t), map[string]int{"dc1": 1})
 }
 
+func TestConformanceOnThreeNodes(t *testing.T) {
+	conform(t, servers.Cassandra3(t), map[string]int{"dc1": 3})
+}
+
+func TestConformanceOnTwoDatacenters(t *testing.T) {
+	conform(t, servers.TwoDC(t)[:1], map[string]int{"dc1": 1, "dc2": 1})
+}
+
 // conform runs the suite in a keyspace of its own.
 func conform(t *testing.T, hosts []string, replication map[string]int) {
 	begun := time.Now()

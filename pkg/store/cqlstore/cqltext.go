@@ -60,5 +60,5 @@ func headline(cql string) string {
 	if before, _, found := strings.Cut(s, " ("); found {
 		s = before
 	}
-	return s[:min(len(s), 100)]
+	return s[:min(len(s), 160)]
 }

@@ -38,10 +38,9 @@ func (s leases) Get(ctx context.Context, dc string, slot int) (store.Lease, erro
 
 // Put is a compare-and-set. After an ErrUnavailable it may have happened; the same Put again then returns nil.
 func (s leases) Put(ctx context.Context, prev, next store.Lease) error {
-	applied, have, err := s.d.cas(ctx, leaseUpdate, next.Holder, next.Counter, next.HighWater, next.DC, next.Slot, prev.Holder, prev.Counter, prev.HighWater)
-	free := store.Lease{DC: prev.DC, Slot: prev.Slot}
-	if err == nil && !applied && len(have) == 0 && prev == free {
-		applied, have, err = s.d.cas(ctx, leaseInsert, next.DC, next.Slot, next.Holder, next.Counter, next.HighWater)
+	applied, have, err := s.d.casUntilKnown(ctx, leaseUpdate, next.Holder, next.Counter, next.HighWater, next.DC, next.Slot, prev.Holder, prev.Counter, prev.HighWater)
+	if free := (store.Lease{DC: prev.DC, Slot: prev.Slot}); err == nil && !applied && len(have) == 0 && prev == free {
+		applied, have, err = s.d.casUntilKnown(ctx, leaseInsert, next.DC, next.Slot, next.Holder, next.Counter, next.HighWater)
 	}
 	if err != nil || applied {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -133,6 +134,32 @@ func (d *DB) cas(ctx context.Context, s *statement, values ...any) (applied bool
 		applied, err = d.query(ctx, s, values).MapScanCAS(have)
 		return err
 	})
+	return applied, have, err
+}
+
+const (
+	// repeats is how often a compare-and-set that bears repetition is tried while its outcome is unknown: where many
+	// contend, servers give up on some.
+	repeats  = 6
+	casPause = 50 * time.Millisecond
+)
+
+// casUntilKnown is cas for one that may be repeated, as its caller recognises in have what an earlier attempt did.
+func (d *DB) casUntilKnown(ctx context.Context, s *statement, values ...any) (applied bool, have map[string]any, err error) {
+	for attempt := range repeats {
+		applied, have, err = d.cas(ctx, s, values...)
+		if err == nil || !uncertain(err) {
+			break
+		}
+		pause := casPause << attempt
+		t := time.NewTimer(pause/2 + rand.N(pause))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return applied, have, err
+		}
+	}
 	return applied, have, err
 }
 

@@ -120,7 +120,7 @@ func (s users) recheck(ctx context.Context, u chat.User) error {
 // claim makes u the holder of a name. ErrConflict when it has another one.
 func (s users) claim(ctx context.Context, n names, name string, u chat.UserID) error {
 	now := time.Now().UnixMilli()
-	applied, have, err := s.d.cas(ctx, n.claim, name, uuid(u), now)
+	applied, have, err := s.d.casUntilKnown(ctx, n.claim, name, uuid(u), now)
 	if err != nil || applied {
 		return err
 	}
@@ -139,8 +139,8 @@ func (s users) claim(ctx context.Context, n names, name string, u chat.UserID) e
 		}
 		return taken
 	}
-	applied, _, err = s.d.cas(ctx, n.take, uuid(u), now, name, holder, since)
-	if err == nil && !applied {
+	applied, have, err = s.d.casUntilKnown(ctx, n.take, uuid(u), now, name, holder, since)
+	if holder, _ = have["user_id"].(gocql.UUID); err == nil && !applied && holder != gocql.UUID(u) {
 		err = taken
 	}
 	return err
