@@ -156,17 +156,16 @@ func testCreateAgain(t *testing.T, d *DB) {
 		u.External = "sub|" + u.Username
 		var left atomic.Int32
 		left.Store(int32(n))
+		ctx, die := context.WithCancel(t.Context())
 		var err error
 		hooked(d, forUser, func(run func() error) error {
 			if left.Add(-1) < 0 {
-				return &gocql.RequestErrUnavailable{}
+				die()
+				return context.Canceled
 			}
 			return run()
-		}, func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-			defer cancel()
-			err = users{d}.Create(ctx, u)
-		})
+		}, func() { err = users{d}.Create(ctx, u) })
+		die()
 		whole := err == nil
 		if err := (users{d}).Create(t.Context(), u); err != nil {
 			t.Fatalf("again after %d statements: %v", n, err)
