@@ -47,6 +47,7 @@ func TestDelivery(t *testing.T) {
 		{"pages pass over buried messages", testBuriedPages},
 		{"a log over days", testLogOverDays},
 		{"a new log", testNewLog},
+		{"claims settle what was not answered", testClaimFaults},
 		{"cursors have generations", testCursorGenerations},
 		{"a removed device comes back", testDeviceComesBack},
 		{"a change is told by somebody", testChangeFaults},
