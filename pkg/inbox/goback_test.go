@@ -67,3 +67,25 @@ func TestWhoWentBackIsNotOvertaken(t *testing.T) {
 		})
 	}
 }
+
+// TestAckedBeyondACursorThatIsNotStored: the horizon moved over nothing since the cursor was stored, which is no reason to
+// store it. What was acked beyond is known all the same when the device comes back.
+func TestAckedBeyondACursorThatIsNotStored(t *testing.T) {
+	r, hold := trailingRig(t)
+	dev := r.device(t)
+	hold.move(chat.EventID(r.nextID(t)))
+	p := r.connect(t, dev, 0)
+	p.untilSynced(t, 1)
+	p.until(t, "a stored cursor", func() bool { return r.stored(t, dev).AckedTo == hold.Horizon() })
+	later := chat.EventID(r.nextID(t))
+	x := r.post(t, "x")
+	p.show(x)
+	p.dev.AckEvents(x.Event.ID)
+	hold.move(later)
+	p.close(t)
+	q := r.connect(t, dev, 0)
+	q.untilSynced(t, 1)
+	if len(q.got) != 0 {
+		t.Errorf("%d events came again; stored: %+v", len(q.got), r.stored(t, dev))
+	}
+}

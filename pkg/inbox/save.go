@@ -21,6 +21,7 @@ type unsaved struct {
 	move     bool
 	back     bool
 	acks     bool
+	base     chat.EventID // the cursor in the store, which beyond is counted from
 	beyond   []chat.EventID
 	channels []channelCursor
 }
@@ -49,6 +50,11 @@ func (d *Device) collect() (u unsaved) {
 	}
 	u.cursor, u.back = d.main.cursor(), d.back
 	u.move = u.back || d.main.stale()
+	// A cursor that moved over nothing isn't written, so it can't be the base: who reads the row takes acks with a base beyond
+	// the cursor for those of before a going back.
+	if u.base = u.cursor; !u.move {
+		u.base = d.main.stored
+	}
 	if w := d.main.w; w != nil {
 		most := maxSavedAcks
 		if d.state == closed {
@@ -128,7 +134,7 @@ func (d *Device) write(ctx context.Context, u *unsaved) error {
 		d.log.stats.CursorWrites.Add(1)
 	}
 	if u.acks && !u.back {
-		if err := devices.SaveAcks(ctx, d.user, d.id, u.cursor, u.beyond); err != nil {
+		if err := devices.SaveAcks(ctx, d.user, d.id, u.base, u.beyond); err != nil {
 			return fmt.Errorf("store acks: %w", err)
 		}
 		d.log.stats.AckWrites.Add(1)
