@@ -49,6 +49,8 @@ const (
 	cqlTables   = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?"
 	cqlOwnDC    = "SELECT data_center FROM system.local"
 	cqlPeerDCs  = "SELECT data_center FROM system.peers"
+	cqlOwnTag   = "SELECT schema_version FROM system.local"
+	cqlPeerTags = "SELECT schema_version FROM system.peers"
 )
 
 // flavourOf asks the server what it is.
@@ -127,6 +129,22 @@ func datacenters(ctx context.Context, s *gocql.Session) (map[string]int, error) 
 		nodes[dc]++
 	}
 	return nodes, it.Close()
+}
+
+// schemaVersions counts the nodes of each version of the schema, as the node that is asked knows them.
+func schemaVersions(ctx context.Context, s *gocql.Session) (map[string]int, error) {
+	nodes := make(map[string]int)
+	for _, q := range []string{cqlOwnTag, cqlPeerTags} {
+		var version gocql.UUID
+		it := s.Query(q).WithContext(ctx).Iter()
+		for it.Scan(&version) {
+			nodes[version.String()]++
+		}
+		if err := it.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return nodes, nil
 }
 
 // replicationOf reads a keyspace's replication. found is false when there is no such keyspace.

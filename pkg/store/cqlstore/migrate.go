@@ -29,7 +29,7 @@ const (
 	// ddlTimeout bounds one statement that changes the schema, agreement of all nodes included.
 	ddlTimeout = time.Minute
 	// waitPause is how long a migration that waits for servers or for another one pauses between two looks.
-	waitPause = 500 * time.Millisecond
+	waitPause = 200 * time.Millisecond
 )
 
 // MigrateOptions say what Migrate does.
@@ -127,7 +127,9 @@ func (m *migrator) open(ctx context.Context, keyspace string) (gocqlx.Session, e
 	for {
 		c := cluster(&m.o.Options)
 		c.Keyspace = keyspace
-		c.Timeout, c.WriteTimeout, c.MaxWaitSchemaAgreement = ddlTimeout, ddlTimeout, ddlTimeout
+		c.Timeout, c.WriteTimeout = ddlTimeout, ddlTimeout
+		// The driver would wait after each statement. One node runs them all, in order, so agreement is needed once, at the end.
+		c.MaxWaitSchemaAgreement = time.Nanosecond
 		c.Consistency, c.SerialConsistency = gocql.Quorum, gocql.Serial
 		c.NumConns = 1
 		s, err := dial(ctx, &m.o.Options, c)
@@ -170,6 +172,9 @@ func (m *migrator) keyspace(ctx context.Context) (there bool, err error) {
 		if err := m.change(ctx, m.bare.Session, m.report.Server.createKeyspace(m.o.Keyspace, m.o.Replication)); err != nil {
 			return false, err
 		}
+		if err := m.agree(ctx, m.bare.Session); err != nil {
+			return false, err
+		}
 		if m.o.DryRun {
 			for _, f := range m.files {
 				m.done("apply %s (%d statements)", f.name, len(f.statements))
@@ -193,7 +198,7 @@ func (m *migrator) keyspace(ctx context.Context) (there bool, err error) {
 	return true, nil
 }
 
-// change runs a statement that changes the schema, and waits until all nodes know.
+// change runs a statement that changes the schema; agree waits until all nodes know.
 func (m *migrator) change(ctx context.Context, s *gocql.Session, statement string) error {
 	if m.o.DryRun {
 		m.done("%s", headline(statement))
@@ -204,11 +209,26 @@ func (m *migrator) change(ctx context.Context, s *gocql.Session, statement strin
 	if err := s.Query(statement).WithContext(ctx).SetHostID(m.host).Exec(); err != nil {
 		return fmt.Errorf("%s: %w", headline(statement), err)
 	}
-	if err := s.AwaitSchemaAgreement(ctx); err != nil {
-		return fmt.Errorf("%s: nodes don't agree: %w", headline(statement), err)
-	}
 	m.done("%s", headline(statement))
 	return nil
+}
+
+// agree waits until all nodes that are up have one schema.
+func (m *migrator) agree(ctx context.Context, s *gocql.Session) error {
+	if m.o.DryRun {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, ddlTimeout)
+	defer cancel()
+	for {
+		versions, err := schemaVersions(ctx, s)
+		if err == nil && len(versions) == 1 {
+			return nil
+		}
+		if wait := nap(ctx); wait != nil {
+			return fmt.Errorf("the nodes don't agree on the schema; is one down? Nodes by version: %s: %w", listed(versions), errors.Join(err, wait))
+		}
+	}
 }
 
 func (m *migrator) done(format string, v ...any) {

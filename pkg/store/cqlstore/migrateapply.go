@@ -97,7 +97,7 @@ func (m *migrator) bookkeeping(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return m.agree(ctx, m.s.Session)
 }
 
 func (m *migrator) tables(ctx context.Context) (out []string, err error) {
@@ -150,6 +150,9 @@ func (m *migrator) applyFile(ctx context.Context, f migration) error {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
+	if err := m.agree(ctx, m.s.Session); err != nil {
+		return fmt.Errorf("%s: %w", f.name, err)
+	}
 	if err := m.record(ctx, scopeTables, f); err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}
@@ -173,6 +176,9 @@ func (m *migrator) applyOptions(ctx context.Context) error {
 		if err := m.change(ctx, m.s.Session, s); err != nil {
 			return err
 		}
+	}
+	if err := m.agree(ctx, m.s.Session); err != nil {
+		return err
 	}
 	return m.record(ctx, scopeOptions, migration{version: optionsVersion, name: m.report.Server.String()})
 }

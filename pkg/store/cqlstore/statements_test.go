@@ -53,7 +53,7 @@ func allStatements() map[string][]*statement {
 func allTexts() map[string]string {
 	return map[string]string{
 		"cqlRelease": cqlRelease, "cqlIsScylla": cqlIsScylla, "cqlScylla": cqlScylla, "cqlFeatures": cqlFeatures, "cqlKeyspace": cqlKeyspace,
-		"cqlTables": cqlTables, "cqlOwnDC": cqlOwnDC, "cqlPeerDCs": cqlPeerDCs,
+		"cqlTables": cqlTables, "cqlOwnDC": cqlOwnDC, "cqlPeerDCs": cqlPeerDCs, "cqlOwnTag": cqlOwnTag, "cqlPeerTags": cqlPeerTags,
 		"cqlMakeLock": cqlMakeLock, "cqlLock": cqlLock, "cqlRelock": cqlRelock, "cqlUnlock": cqlUnlock,
 		"cqlMakeMigrations": cqlMakeMigrations, "cqlApplied": cqlApplied, "cqlRecord": cqlRecord,
 	}
