@@ -71,9 +71,17 @@ func importer(db *cqlstore.DB, x *pebblestore.Export) *cqlstore.Importer {
 	return cqlstore.NewImporter(db, cqlstore.ImportOptions{Made: x.Info().Made, Settled: time.Millisecond})
 }
 
+// shorter is a number of rows in the short form of the tests.
+func shorter(rows int) int {
+	if testing.Short() {
+		return rows / 3
+	}
+	return rows
+}
+
 func TestCopyIsReadAlike(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
-	all := fill(t, dir, 20_000, 1)
+	all := fill(t, dir, shorter(20_000), 1)
 	before := hashes(t, dir)
 	db := keyspace(t)
 	x := openExport(t, dir)
@@ -154,7 +162,7 @@ func killed(t testing.TB, what string, more int64) {
 
 func TestCopyGoesOnAfterAKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
-	all := fill(t, dir, 12_000, 2)
+	all := fill(t, dir, shorter(12_000), 2)
 	hosts := servers.CQL(t)
 	db, ks := keyspaceNamed(t)
 	state := filepath.Join(t.TempDir(), "state.json")
