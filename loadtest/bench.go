@@ -113,6 +113,7 @@ func Bench(ctx context.Context, o BenchOptions) (*Result, error) {
 		return nil, fmt.Errorf("the server's binary: %w", err)
 	}
 	res := newResult(o)
+	var errs []error
 	var fl *fleet
 	if o.Cassandra > 0 {
 		fl = &fleet{bin: o.Bin, work: filepath.Join(o.work(), "murre-bench"), subnet: "127.0.25", log: o.Out, args: o.Args, heapMB: 3072 / (o.Cassandra + 1), direct: true}
@@ -139,11 +140,18 @@ func Bench(ctx context.Context, o BenchOptions) (*Result, error) {
 			err := runScenario(ctx, o, fl, sc, res)
 			_, _ = fmt.Fprintf(o.Out, " %.0f s\n", time.Since(began).Seconds())
 			if err != nil {
-				return res, fmt.Errorf("%s: %w", sc.name, err)
+				errs = append(errs, fmt.Errorf("%s: %w", sc.name, err))
+				if fl == nil || ctx.Err() != nil {
+					return res, errors.Join(errs...)
+				}
+				break // what a cluster can't do doesn't keep the others from being measured
 			}
 		}
 	}
-	return res, nil
+	for _, b := range res.Broken {
+		errs = append(errs, errors.New(b))
+	}
+	return res, errors.Join(errs...)
 }
 
 func (o BenchOptions) work() string {
@@ -172,7 +180,9 @@ func runScenario(ctx context.Context, o BenchOptions, fl *fleet, sc scenario, re
 	r := &rig{name: sc.name, scale: o.scale(), dir: dir, o: o, res: res, fleet: fl}
 	err = sc.run(ctx, r)
 	err = errors.Join(err, r.close())
-	if err != nil {
+	if err != nil && fl != nil {
+		fl.keep = true
+	} else if err != nil {
 		if log, lerr := os.ReadFile(filepath.Join(dir, "server.log")); lerr == nil && len(log) > 0 {
 			err = fmt.Errorf("%w\nserver log ends:\n%s", err, log[max(0, len(log)-2000):])
 		}

@@ -129,6 +129,7 @@ func Faults(ctx context.Context, o FaultOptions) error {
 			}
 			if !r.OK {
 				red++
+				fl.keep = true
 			}
 			runs = append(runs, r)
 			if err := appendLine(o.Out, r); err != nil {

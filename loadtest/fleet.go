@@ -38,6 +38,7 @@ type fleet struct {
 	dir   string
 	nodes int // of Cassandra
 	runs  int
+	keep  bool // data and logs stay at the end
 }
 
 // up brings the cluster up with so many Cassandra nodes, or what has ended of it; one of another size is replaced.
@@ -47,18 +48,19 @@ func (fl *fleet) up(ctx context.Context, nodes int) error {
 			return err
 		}
 	}
+	if fl.c != nil {
+		return fl.repair(ctx)
+	}
 	if fl.dir == "" {
 		fl.dir = filepath.Join(fl.work, "cluster")
 	}
 	if err := os.MkdirAll(fl.dir, 0o755); err != nil {
 		return fmt.Errorf("folder of the cluster: %w", err)
 	}
-	if fl.c == nil {
-		// Whatever an interrupted run left is ended, and its data with it. Who may not set packet filters has left none.
-		_ = passPackets(ctx)
-		if err := errors.Join(native.Down(ctx, fl.dir), native.Remove(fl.dir)); err != nil {
-			return err
-		}
+	// Whatever an interrupted run left is ended, and its data with it. Who may not set packet filters has left none.
+	_ = passPackets(ctx)
+	if err := errors.Join(native.Down(ctx, fl.dir), native.Remove(fl.dir)); err != nil {
+		return err
 	}
 	secretFile := filepath.Join(fl.dir, "jwt-secret")
 	secret, err := os.ReadFile(secretFile)
@@ -96,17 +98,30 @@ func (fl *fleet) up(ctx context.Context, nodes int) error {
 	return nil
 }
 
-// down ends the cluster and deletes its data; logs stay only when something failed before.
+// repair starts what has ended.
+func (fl *fleet) repair(ctx context.Context) error {
+	for _, name := range fl.c.Members() {
+		if fl.c.Pid(name) == 0 && strings.HasPrefix(name, "gateway-") {
+			fl.srv.began = time.Now()
+		}
+		if err := fl.c.Start(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// down ends the cluster. Data and logs stay for whoever looks for the reason of a red run; the next up deletes them.
 func (fl *fleet) down(ctx context.Context) error {
 	if fl.c == nil {
 		return nil
 	}
-	err := fl.c.Down(ctx)
+	c := fl.c
 	fl.c = nil
-	if err != nil {
+	if err := c.Down(ctx); err != nil || fl.keep {
 		return err
 	}
-	return nil
+	return native.Remove(fl.dir)
 }
 
 // gateways are the names of the gateways.

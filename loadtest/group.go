@@ -115,11 +115,15 @@ func runGroup(ctx context.Context, r *rig) error {
 	return nil
 }
 
-// settled waits until a condition, asked on the loop, holds; it fails on error frames and after 15 s.
+// settled waits until a condition, asked on the loop, holds; it fails on error frames and after 15 s (a cluster: 60 s).
 func (r *rig) settled(ctx context.Context, h *hooks, done func() (string, bool)) error {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	for end := time.Now().Add(15 * time.Second); ; {
+	limit := 15 * time.Second
+	if r.fleet != nil {
+		limit = time.Minute
+	}
+	for end := time.Now().Add(limit); ; {
 		var state string
 		var ok bool
 		var wrong error
@@ -132,7 +136,7 @@ func (r *rig) settled(ctx context.Context, h *hooks, done func() (string, bool))
 		case ok:
 			return nil
 		case time.Now().After(end):
-			return fmt.Errorf("15 s after the load: %s", state)
+			return fmt.Errorf("%s after the load: %s", limit, state)
 		}
 		select {
 		case <-poll.C:

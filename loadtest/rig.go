@@ -232,7 +232,11 @@ func (r *rig) connect(ctx context.Context, h *hooks, clients []*wire.Client, win
 	defer func() {
 		_ = r.on(ctx, func() { h.welcome, h.synced, h.closed = saved.welcome, saved.synced, saved.closed })
 	}()
-	late := time.NewTimer(3 * time.Minute)
+	limit := 3 * time.Minute
+	if r.fleet != nil {
+		limit = 10 * time.Minute // everybody's account is made on first sight, by compare-and-set
+	}
+	late := time.NewTimer(limit)
 	defer late.Stop()
 	select {
 	case <-p.done:
@@ -240,7 +244,7 @@ func (r *rig) connect(ctx context.Context, h *hooks, clients []*wire.Client, win
 	case <-r.s.done:
 		return p, r.s.Died()
 	case <-late.C:
-		return p, fmt.Errorf("connected %d and synced %d of %d in 3 min; %d refused, the last: %w", p.welcomed, p.synced, len(clients), p.refused, errOr(p.err))
+		return p, fmt.Errorf("connected %d and synced %d of %d in %s; %d refused, the last: %w", p.welcomed, p.synced, len(clients), limit, p.refused, errOr(p.err))
 	case <-ctx.Done():
 		return p, ctx.Err()
 	}

@@ -113,7 +113,9 @@ func group(ctx context.Context, ps []*person) (chat.ConversationID, error) {
 		ids = append(ids, p.id)
 	}
 	// One that was made unknown to us is a group in which nobody writes.
-	c, err := patiently(ctx, func() (client.Conversation, error) { return ps[0].rest.CreateConversation(ctx, chat.Group, "load", ids...) })
+	c, err := patiently(ctx, func() (client.Conversation, error) {
+		return ps[0].rest.CreateConversation(ctx, chat.Group, "load", ids...)
+	})
 	if err != nil {
 		return chat.ConversationID{}, fmt.Errorf("make a group of %d: %w", len(ps), err)
 	}

@@ -70,7 +70,7 @@ It wants 20,000 file descriptors for itself and as many for the server (ulimit -
 		if res != nil {
 			err = errors.Join(err, res.Table(cmd.OutOrStdout()))
 		}
-		if err != nil {
+		if err != nil && !cluster {
 			return err
 		}
 		if out == "" && len(o.Only) == 0 && !short {
@@ -86,10 +86,10 @@ It wants 20,000 file descriptors for itself and as many for the server (ulimit -
 				out += ".json"
 			}
 		}
-		if out == "" {
-			return nil
+		if out == "" || res == nil || len(res.Figures) == 0 {
+			return err
 		}
-		return res.Write(out)
+		return errors.Join(err, res.Write(out)) // of a cluster what was measured is written, whatever else went wrong
 	}
 	return cmd
 }
