@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/scylladb/gocqlx/v2/qb"
 
@@ -17,8 +18,9 @@ const (
 	changeBucket = 10 * 60 * 1000
 	// changesKept is how long entries live in ms: the table's TTL.
 	changesKept = dayMillis
-	// changesAhead is how far in ms another gateway's clock may be ahead of ours: S.
-	changesAhead = 2000
+	// changesAhead is how far in ms another gateway's ids may be ahead of our clock: by more than S after it was killed and
+	// came back, as their slot was reserved ahead.
+	changesAhead = int64(ahead / time.Millisecond)
 	changesPage  = 1000
 )
 
