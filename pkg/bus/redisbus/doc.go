@@ -14,7 +14,8 @@
 // number, so a message that the driver sends twice, because the first answer was lost, is received once.
 //
 // Nothing here is kept when Redis is gone: Publish fails, at once when the node's breaker is open, and the subscription is
-// tried again every two seconds at most.
+// tried again every two seconds at most. While it can't be made the receiver is told of the gap every half a minute, and so
+// finds in its logs what nobody can tell it.
 //
 // Lock order: Bus.mu guards the outboxes and the table of subscriptions, subscription.mu its receiver. Neither is held
 // during I/O or while the other is taken, and nothing of a receiver's is called under either.

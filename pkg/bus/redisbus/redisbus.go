@@ -18,6 +18,7 @@ import (
 
 const (
 	defaultProbe   = 3 * time.Second
+	defaultDeaf    = 30 * time.Second
 	defaultTimeout = 2 * time.Second
 	defaultQueue   = 8 << 20
 )
@@ -29,6 +30,9 @@ type Options struct {
 	// Probe is the time between two probes of a gateway's own subscription; default 3 s. One that shows no probe for two
 	// such intervals and a second is made anew.
 	Probe time.Duration
+	// Deaf is how often the receiver of a subscription that can't be made is told of the gap, so that it looks for itself
+	// meanwhile; default 30 s.
+	Deaf time.Duration
 	// Timeout bounds one publish, whatever its callers' contexts say; default 2 s.
 	Timeout time.Duration
 	// Queue bounds the bytes that wait for one receiver while a publish to it is under way; default 8 MiB. Beyond it
@@ -62,6 +66,9 @@ func New(o Options) *Bus {
 	}
 	if o.Probe <= 0 {
 		o.Probe = defaultProbe
+	}
+	if o.Deaf <= 0 {
+		o.Deaf = defaultDeaf
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout

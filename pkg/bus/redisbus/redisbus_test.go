@@ -221,6 +221,21 @@ func TestDeafSubscriptionIsNoticed(t *testing.T) {
 	}
 }
 
+// While Redis is down nobody says anything, and a receiver has to look for itself again and again.
+func TestWithoutRedisTheGapIsToldAgain(t *testing.T) {
+	r := &rig{self: session.GatewayID{Name: "deaf"}, more: make(chan struct{}, 1)}
+	b := New(Options{Cluster: open(t, []string{"127.0.0.1:1"}), Deaf: 50 * time.Millisecond})
+	b.Subscribe(r.self, r)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	r.until(t, "gaps", func(_ []uint64, gaps []string) bool { return len(gaps) >= 3 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestPublishFailsFastWithoutRedis(t *testing.T) {
 	b := New(Options{Cluster: open(t, []string{"127.0.0.1:1"})})
 	for i := range 10 {

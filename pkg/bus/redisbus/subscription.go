@@ -96,14 +96,20 @@ func (s *subscription) run(ctx context.Context) {
 		}
 	})
 	reason := ""
+	told := time.Now()
 	for failures := 0; ctx.Err() == nil; {
 		begun := time.Now()
+		if reason != "" && begun.Sub(told) >= s.b.opt.Deaf {
+			told = begun
+			s.to().Gap(reason)
+		}
 		proven, err := s.listen(ctx, reason)
 		if ctx.Err() != nil {
 			return
 		}
 		s.b.cluster.Client().ReloadState(ctx)
 		if proven {
+			told = time.Now()
 			s.b.counts.rebuilds.Add(1)
 			s.b.log.Warn("bus subscription broke", "after", time.Since(begun), "error", err)
 		} else if failures == 0 {
