@@ -2,7 +2,6 @@ package cqlstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/gocql/gocql"
@@ -42,26 +41,17 @@ func (c claims) read(ctx context.Context, one func(context.Context, *statement, 
 	return out, nil
 }
 
-// PutIfAbsent writes the claim unless one exists. When the outcome stays unknown, a serial read settles it.
+// PutIfAbsent writes the claim unless one exists. While the outcome is unknown it is tried again: a claim of an earlier attempt is
+// found as the one that holds.
 func (c claims) PutIfAbsent(ctx context.Context, claim store.Claim) (store.Claim, error) {
-	for attempt := 1; ; attempt++ {
-		applied, have, err := c.d.cas(ctx, newClaim, uuid(claim.User), uuid(claim.ClientMessage), int64(claim.Message), uuid(claim.Conversation), claim.Digest[:])
-		switch {
-		case err == nil && applied:
-			return claim, nil
-		case err == nil:
-			return claimOf(claim.User, claim.ClientMessage, have), nil
-		case !uncertain(err):
-			return store.Claim{}, err
-		}
-		holds, readErr := c.read(ctx, c.d.serial, claim.User, claim.ClientMessage)
-		if readErr == nil {
-			return holds, nil
-		}
-		if !errors.Is(readErr, store.ErrNotFound) || attempt == casAttempts {
-			return store.Claim{}, err
-		}
+	applied, have, err := c.d.casUntilKnown(ctx, newClaim, uuid(claim.User), uuid(claim.ClientMessage), int64(claim.Message), uuid(claim.Conversation), claim.Digest[:])
+	switch {
+	case err != nil:
+		return store.Claim{}, err
+	case applied:
+		return claim, nil
 	}
+	return claimOf(claim.User, claim.ClientMessage, have), nil
 }
 
 // claimOf reads the row that a compare-and-set found.
@@ -77,31 +67,12 @@ func claimOf(user chat.UserID, key chat.ClientMessageID, have map[string]any) st
 
 // Move replaces the message id of a claim. Doing it twice changes nothing.
 func (c claims) Move(ctx context.Context, claim store.Claim, from chat.MessageID) error {
-	for attempt := 1; ; attempt++ {
-		applied, have, err := c.d.cas(ctx, moveClaim, int64(claim.Message), uuid(claim.Conversation), claim.Digest[:], uuid(claim.User), uuid(claim.ClientMessage), int64(from))
-		holds := chat.MessageID(0)
-		switch {
-		case err == nil && applied:
-			return nil
-		case err == nil:
-			message, _ := have["message_id"].(int64)
-			holds = chat.MessageID(message)
-		case !uncertain(err):
-			return err
-		default:
-			now, readErr := c.read(ctx, c.d.serial, claim.User, claim.ClientMessage)
-			if readErr != nil && !errors.Is(readErr, store.ErrNotFound) {
-				return err
-			}
-			holds = now.Message
-		}
-		switch {
-		case holds == claim.Message:
-			return nil
-		case holds != from, err == nil:
-			return fmt.Errorf("cqlstore: claim_cas: %w: claim is of another message", store.ErrConflict)
-		case attempt == casAttempts:
-			return err
-		}
+	applied, have, err := c.d.casUntilKnown(ctx, moveClaim, int64(claim.Message), uuid(claim.Conversation), claim.Digest[:], uuid(claim.User), uuid(claim.ClientMessage), int64(from))
+	if err != nil || applied {
+		return err
 	}
+	if holds := claimOf(claim.User, claim.ClientMessage, have); holds.Message != claim.Message {
+		return fmt.Errorf("cqlstore: claim_cas: %w: claim is of another message", store.ErrConflict)
+	}
+	return nil
 }

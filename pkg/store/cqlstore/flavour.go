@@ -116,29 +116,24 @@ func replicationText(replication map[string]int) string {
 	return b.String() + "}"
 }
 
-// datacenters counts the nodes of each, those that are down too.
-func datacenters(ctx context.Context, s *gocql.Session) (map[string]int, error) {
-	nodes := make(map[string]int)
-	var dc string
-	if err := s.Query(cqlOwnDC).WithContext(ctx).Scan(&dc); err != nil {
-		return nil, err
-	}
-	nodes[dc]++
-	it := s.Query(cqlPeerDCs).WithContext(ctx).Iter()
-	for it.Scan(&dc) {
-		nodes[dc]++
-	}
-	return nodes, it.Close()
+// datacenters counts the nodes of each, those that are down too, as one host knows them.
+func datacenters(ctx context.Context, s *gocql.Session, host string) (map[string]int, error) {
+	return census[string](ctx, s, host, cqlOwnDC, cqlPeerDCs)
 }
 
-// schemaVersions counts the nodes of each version of the schema, as the node that is asked knows them.
-func schemaVersions(ctx context.Context, s *gocql.Session) (map[string]int, error) {
+// schemaVersions counts the nodes of each version of the schema, as one host knows them.
+func schemaVersions(ctx context.Context, s *gocql.Session, host string) (map[string]int, error) {
+	return census[gocql.UUID](ctx, s, host, cqlOwnTag, cqlPeerTags)
+}
+
+// census counts what a host says of itself and of its peers. Both are asked of the same one, or it would miss itself.
+func census[V any](ctx context.Context, s *gocql.Session, host, own, peers string) (map[string]int, error) {
 	nodes := make(map[string]int)
-	for _, q := range []string{cqlOwnTag, cqlPeerTags} {
-		var version gocql.UUID
-		it := s.Query(q).WithContext(ctx).Iter()
-		for it.Scan(&version) {
-			nodes[version.String()]++
+	for _, q := range []string{own, peers} {
+		var v V
+		it := s.Query(q).WithContext(ctx).SetHostID(host).Iter()
+		for it.Scan(&v) {
+			nodes[fmt.Sprint(v)]++
 		}
 		if err := it.Close(); err != nil {
 			return nil, err

@@ -144,7 +144,7 @@ func (m *migrator) open(ctx context.Context, keyspace string) (gocqlx.Session, e
 
 // keyspace makes the keyspace, or compares the one that is there. there is false after a dry run without one.
 func (m *migrator) keyspace(ctx context.Context) (there bool, err error) {
-	nodes, err := datacenters(ctx, m.bare.Session)
+	nodes, err := datacenters(ctx, m.bare.Session, m.host)
 	if err != nil {
 		return false, err
 	}
@@ -221,7 +221,7 @@ func (m *migrator) agree(ctx context.Context, s *gocql.Session) error {
 	ctx, cancel := context.WithTimeout(ctx, ddlTimeout)
 	defer cancel()
 	for {
-		versions, err := schemaVersions(ctx, s)
+		versions, err := schemaVersions(ctx, s, m.host)
 		if err == nil && len(versions) == 1 {
 			return nil
 		}
