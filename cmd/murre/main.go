@@ -95,7 +95,8 @@ running server, or work on the folder itself when none is running.`,
   murre backup /backups/today                  while the server runs
   murre restore /backups/today --data DIR      into a new data folder
 
-  murre migrate --store cql://db1/murre --replication dc1=3    make the tables of a cluster`,
+  murre migrate --store cql://db1/murre --replication dc1=3    make the tables of a cluster
+  murre copy --to cql://db1/murre --s3 ...                     move a data folder to a cluster`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
