@@ -17,9 +17,6 @@ import (
 	"github.com/murre-chat/murre/test/e2e"
 )
 
-// clusterSubnet is where the cluster of this test lives; no other test uses it.
-const clusterSubnet = "127.0.51"
-
 // behind is the three gateways behind the balancer, which all tests share.
 type behind struct{ c *native.Cluster }
 
@@ -82,7 +79,7 @@ func startCluster(t *testing.T) *native.Cluster {
 		}
 	})
 	c, err := native.Up(ctx, native.Options{
-		Dir: dir, Subnet: clusterSubnet, Cassandra: []native.Node{{HeapMB: 512}}, Redis: true, S3: native.MinIO,
+		Dir: dir, Cassandra: []native.Node{{HeapMB: 512}}, Redis: true, S3: native.MinIO,
 		Binary: program(t), Gateways: 3, HAProxy: true,
 	})
 	if err != nil {
