@@ -145,11 +145,15 @@ func runCounts(ctx context.Context, r *rig) error {
 		return errors.New("no two pairs are on two gateways")
 	}
 	second := ps[b].socket(r.l, r.s, 1, h, b)
-	// Nobody acknowledges: receipts would be counted with the messages, for they are published too.
-	for _, c := range append(clients, second) {
-		c.Manual = true
-	}
 	if _, err := r.connect(ctx, h, append(slices.Clone(clients), second), connectWindow, 0); err != nil {
+		return err
+	}
+	// From here on nobody acknowledges: receipts would be counted with the messages, for they are published too.
+	if err := r.on(ctx, func() {
+		for _, c := range append(clients, second) {
+			c.Manual = true
+		}
+	}); err != nil {
 		return err
 	}
 	// Caches fill, and what a young process looks up because it can't know is over.
