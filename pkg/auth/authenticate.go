@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/murre-chat/murre/pkg/store"
 )
@@ -11,30 +12,40 @@ import (
 // Authenticate says who a credential speaks for: a session token, or an external JWT where those are configured.
 // UNAUTHENTICATED for anything else; UNAVAILABLE when the store or the JWKS can't be asked.
 //
-// An answer may be up to cacheFor old. A gateway that registers a connection asks again afterwards (it costs a cache hit,
-// or one read when the session was revoked meanwhile), so that no socket slips through between check and registration.
+// An answer may be up to cacheFor old; see Confirm.
 func (a *Auth) Authenticate(ctx context.Context, token string) (Identity, error) {
+	return a.identify(ctx, token, cacheFor)
+}
+
+// Confirm is Authenticate that asks the store now: what was revoked on another gateway is refused at once, though this one
+// hasn't heard of it. For what lasts, such as a connection. Who registers one asks Ended afterwards, so that no socket slips
+// through between check and registration.
+func (a *Auth) Confirm(ctx context.Context, token string) (Identity, error) {
+	return a.identify(ctx, token, 0)
+}
+
+func (a *Auth) identify(ctx context.Context, token string, old time.Duration) (Identity, error) {
 	switch {
 	case token == "":
 		return Identity{}, unauthenticated("sign in first")
 	case len(token) > maxToken:
 		return Identity{}, unauthenticated("the token is too long")
 	case isSessionToken(token):
-		return a.session(ctx, hashToken(token))
+		return a.session(ctx, hashToken(token), old)
 	case a.o.JWT != nil && strings.Count(token, ".") == 2:
 		return a.external(ctx, token)
 	}
 	return Identity{}, unauthenticated("the token is not valid")
 }
 
-// session looks a token's hash up.
-func (a *Auth) session(ctx context.Context, h [32]byte) (Identity, error) {
+// session looks a token's hash up; an answer younger than old will do.
+func (a *Auth) session(ctx context.Context, h [32]byte, old time.Duration) (Identity, error) {
 	now := a.now()
 	if c, ok := a.cache.get(h); ok {
 		if c.revoked {
 			return Identity{}, signedOut()
 		}
-		if now.Sub(c.at) < cacheFor && now.UnixMilli() < c.id.Expires {
+		if now.Sub(c.at) < old && now.UnixMilli() < c.id.Expires {
 			return c.id, nil
 		}
 	}

@@ -30,7 +30,8 @@ const (
 
 // Authenticator checks tokens.
 type Authenticator interface {
-	Authenticate(ctx context.Context, token string) (auth.Identity, error)
+	// Confirm says who a token speaks for, as of now.
+	Confirm(ctx context.Context, token string) (auth.Identity, error)
 	// Ended reports whether a session is known to have been revoked.
 	Ended(session [32]byte) bool
 }

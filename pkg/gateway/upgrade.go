@@ -51,7 +51,7 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 	if token == "" {
 		return nil, "", &chat.Error{Code: chat.CodeUnauthenticated, Message: "a session cookie, a bearer token or a murre.bearer subprotocol is needed"}
 	}
-	who, err := g.o.Auth.Authenticate(ctx, token)
+	who, err := g.o.Auth.Confirm(ctx, token)
 	if err != nil {
 		return nil, "", err
 	}
