@@ -202,6 +202,11 @@ func (r *Router) repeatDue(ctx context.Context, now time.Time) {
 	}
 	r.mu.Unlock()
 	for _, one := range all {
-		_ = r.send(ctx, one.d, []bus.Envelope{one.e}) // counted there
+		if err := r.send(ctx, one.d, []bus.Envelope{one.e}); err != nil && !errors.Is(err, bus.ErrNoReceiver) {
+			// It didn't go out, so it doesn't count: what was lost before must show once the bus is back.
+			one.d.mu.Lock()
+			one.d.repeated = max(0, one.d.repeated-1)
+			one.d.mu.Unlock()
+		}
 	}
 }

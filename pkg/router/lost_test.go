@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/murre-chat/murre/pkg/bus"
 	"github.com/murre-chat/murre/pkg/bus/localbus"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/router"
@@ -86,4 +87,56 @@ func TestWhatCouldNotBeLookedUpIsSeen(t *testing.T) {
 			})
 		})
 	}
+}
+
+// cutOff is a bus that can't be reached for a while.
+type cutOff struct {
+	bus.Bus
+	on atomic.Bool
+}
+
+func (c *cutOff) Publish(ctx context.Context, to session.GatewayID, batch ...bus.Envelope) error {
+	if c.on.Load() {
+		return bus.ErrUnavailable
+	}
+	return c.Bus.Publish(ctx, to, batch...)
+}
+
+// TestWhatCouldNotBePublishedIsSeenAfterwards: a gateway is cut off from the bus for longer than numbers are repeated, and has
+// nothing to say afterwards. The others, who heard it all the time, learn that they missed something.
+func TestWhatCouldNotBePublishedIsSeenAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sessions, between, log := localsession.New(), localbus.New(), slog.New(slog.DiscardHandler)
+		cut := &cutOff{Bus: between}
+		a := router.New(router.Options{Self: one, Sessions: sessions, Bus: cut, Log: log})
+		b := router.New(router.Options{Self: two, Sessions: sessions, Bus: between, Log: log})
+		gb := &gate{}
+		b.SetLocal(gb)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = a.Run(ctx) })
+		wg.Go(func() { _ = b.Run(ctx) })
+		synctest.Wait()
+		u := (&pair{sessions: sessions}).connect(t, two)
+		push := func() {
+			a.Push(ctx, &chat.Push{Kind: chat.PushMessage, Recipients: []chat.UserID{u}, Event: chat.Event{ID: 5}, Message: &chat.Message{}})
+			synctest.Wait()
+		}
+		push()
+		cut.on.Store(true)
+		push()
+		time.Sleep(time.Minute)
+		cut.on.Store(false)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if n, reread := gb.shown(); n != 1 || reread != 1 {
+			t.Fatalf("%d shown, the logs were read again %d times, want once each", n, reread)
+		}
+		time.Sleep(time.Minute)
+		if n := a.Publishes.Load(); n > 80 {
+			t.Errorf("%d publishes", n)
+		}
+		cancel()
+		wg.Wait()
+	})
 }
