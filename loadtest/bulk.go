@@ -35,7 +35,8 @@ func runBacklog(ctx context.Context, r *rig) error {
 		name := fmt.Sprintf("bulk_%s%d", r.uniqueTag(), i)
 		others[i] = chat.User{ID: chat.NewUserID(now), Username: name, DisplayName: name, CreatedAt: now.UnixMilli()}
 	}
-	base := id.At(now.Add(-time.Hour)).UnixMillis() - id.EpochMillis
+	// A log is read from the making of its user's account: what is pending came right after it.
+	base := id.At(now).UnixMillis() - id.EpochMillis + 100
 	if err := r.bulk(ctx, func(ctx context.Context, s stock) error {
 		if err := s.direct(ctx, me.id, others); err != nil {
 			return err
