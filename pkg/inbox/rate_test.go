@@ -64,3 +64,46 @@ func TestMoreIsAckedThanTheHorizonPasses(t *testing.T) {
 	p.until(t, "the cursor at the end", func() bool { return r.stored(t, dev).AckedTo == last })
 	p.close(t)
 }
+
+// TestAcksAreBoundedWhileTheHorizonStandsStill: with a clock that can't be trusted the horizon doesn't move. What a device acks
+// then is remembered up to a bound; the rest waits in the log.
+func TestAcksAreBoundedWhileTheHorizonStandsStill(t *testing.T) {
+	r, hold := trailingRig(t)
+	dev := r.device(t)
+	const n = 3 * maxAcked
+	var last chat.EventID
+	for i := range n {
+		last = r.post(t, fmt.Sprint(i)).Event.ID
+	}
+	p := r.connect(t, dev, 0)
+	acked, most := 0, 0
+	// ackMore acks the batches that came and returns how many events did. It is called with p.mu held, as until does.
+	ackMore := func() int {
+		for acked < len(p.batches) {
+			upTo := p.batches[acked].Last
+			acked++
+			p.mu.Unlock()
+			p.dev.AckBatch(upTo)
+			p.mu.Lock()
+		}
+		p.dev.mu.Lock()
+		if w := p.dev.main.w; w != nil {
+			most = max(most, len(w.acked))
+		}
+		p.dev.mu.Unlock()
+		return len(p.got)
+	}
+	p.until(t, "the bound", func() bool { return ackMore() >= 2*maxAcked })
+	for range 3 {
+		p.dev.step(r.ctx)
+		p.mu.Lock()
+		ackMore()
+		p.mu.Unlock()
+	}
+	if most > 2*maxAcked+chat.MaxBatch {
+		t.Errorf("%d acks are remembered", most)
+	}
+	hold.move(last)
+	p.until(t, "everything", func() bool { return ackMore() >= n })
+	p.close(t)
+}

@@ -276,6 +276,9 @@ func (d *Device) catchUp(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
+				if len(p.items) > 0 && d.full(s, p) {
+					return nil
+				}
 				if len(p.items) > 0 {
 					d.sendBatch(s, p, i == len(all)-1, began)
 					return nil
@@ -303,6 +306,18 @@ func (d *Device) catchUp(ctx context.Context) error {
 		}
 		d.mu.Unlock()
 	}
+}
+
+// full reports whether so much is acked beyond the cursor that what a page holds has to wait until the horizon moves.
+func (d *Device) full(s *stream, p page) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.w == nil || len(s.w.acked) < 2*maxAcked {
+		return false
+	}
+	d.passBefore(s, p, p.items[0].Event.ID)
+	s.w.ahead = 0 // from where it was read under the horizon, which may have moved
+	return true
 }
 
 // startOverLocked lets the next catch-up read from the horizon's side again. d.mu is held.
