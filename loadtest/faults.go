@@ -27,6 +27,7 @@ type FaultOptions struct {
 	Out   string   // file of JSON lines, one a run; runs that are green in it for this server aren't done again. "": none
 	Seed  uint64
 	Rate  int // messages/s; 0: 200, in the short form 100
+	Nodes int // of Cassandra; 0: as few as a fault needs, one or three. With three every row is on all of them
 	Log   io.Writer
 }
 
@@ -111,9 +112,11 @@ func Faults(ctx context.Context, o FaultOptions) error {
 			_, _ = fmt.Fprintln(o.Log, "the cluster's end:", err)
 		}
 	}()
+	// Those on a cluster of one size come together, so that it is started once.
+	slices.SortStableFunc(list, func(a, b fault) int { return o.nodes(a) - o.nodes(b) })
 	red := 0
-	for n := 1; n <= o.Times; n++ {
-		for _, f := range list {
+	for _, f := range list {
+		for n := 1; n <= o.Times; n++ {
 			if r, ok := done[faultKey{f.name, n, commit, form(o)}]; ok {
 				runs = append(runs, r)
 				_, _ = fmt.Fprintf(o.Log, "%-18s run %d: done before\n", f.name, n)
@@ -145,6 +148,14 @@ func Faults(ctx context.Context, o FaultOptions) error {
 		return ErrRed
 	}
 	return nil
+}
+
+// nodes is how many Cassandra nodes a fault is run on.
+func (o FaultOptions) nodes(f fault) int {
+	if o.Nodes > 0 && !o.Short {
+		return max(o.Nodes, f.nodes)
+	}
+	return max(1, f.nodes)
 }
 
 func form(o FaultOptions) string {

@@ -98,6 +98,22 @@ func (fl *fleet) up(ctx context.Context, nodes int) error {
 	return nil
 }
 
+// steady waits until the cluster is what it is in the long run: gateways that have just met Redis claim every message by
+// compare-and-set, which three Cassandra nodes on one machine can't do at the rate of a siege. The short form is slower.
+func (fl *fleet) steady(ctx context.Context) error {
+	if fl.o.Short {
+		return nil
+	}
+	t := time.NewTimer(steadyClusterAge - time.Since(fl.srv.began))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // repair starts what has ended.
 func (fl *fleet) repair(ctx context.Context) error {
 	for _, name := range fl.c.Members() {

@@ -50,7 +50,7 @@ func (o FaultOptions) pace() pace {
 
 // siegeShape: pairs, overlapping groups, one large group, some second devices.
 func siegeShape(people, rate int, family string) shape {
-	s := shape{people: people, online: people, devices: people / 10, rate: rate, groupShare: 10, family: family}
+	s := shape{people: people, online: people, devices: people / 10, rate: rate, groupShare: 20, family: family}
 	size := min(siegeMembers, people/4)
 	for g := range siegeGroups {
 		var members []int
@@ -71,12 +71,11 @@ func siegeShape(people, rate int, family string) shape {
 func (fl *fleet) run(ctx context.Context, f fault, res *FaultRun) (err error) {
 	began := time.Now()
 	defer func() { res.Seconds = time.Since(began).Seconds() }()
-	nodes := 3
-	if fl.o.Short {
-		nodes = max(1, f.nodes)
-	}
-	if err := fl.up(ctx, nodes); err != nil {
+	if err := fl.up(ctx, fl.o.nodes(f)); err != nil {
 		return fmt.Errorf("bring the cluster up: %w", err)
+	}
+	if err := fl.steady(ctx); err != nil {
+		return err
 	}
 	began = time.Now() // the cluster's start is not the fault's
 	p := fl.o.pace()
