@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -116,6 +117,12 @@ func (c *Client) AckEvents(ids ...chat.EventID) error {
 func (c *Client) AckBatch(upTo chat.EventID) error {
 	return c.sendNow(&protocol.ClientFrame{Type: protocol.TypeAck, Ack: protocol.AckFrame{UpTo: upTo}})
 }
+
+// A refused request is sent again after a time that doubles, half of it by chance, between these.
+const (
+	retrySoonest = 50 * time.Millisecond
+	retryLatest  = 5 * time.Second
+)
 
 // request is something the server answers: a message, an edit, a deletion, a reaction.
 type request struct {
@@ -392,7 +399,9 @@ func (o *outbox) refused(e *chat.Error, client chat.ClientMessageID, msg chat.Me
 	}
 	if e.Code.Retryable() && e.Code != chat.CodeRateLimited && r.attempts < maxAttempts {
 		r.attempts++
-		r.due = now.Add(max(e.RetryAfter, 50*time.Millisecond))
+		// Ever later, and not all at once: a server that has too much to do isn't helped by being asked again.
+		bound := min(retrySoonest<<min(r.attempts, 10), retryLatest)
+		r.due = now.Add(max(e.RetryAfter, bound/2+rand.N(bound/2)))
 		o.wake(r.due)
 		return true
 	}
