@@ -132,7 +132,7 @@ func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	a.ports = ports
 	a.router = router.New(router.Options{Self: a.self, Sessions: e.sessions, Bus: e.bus, Log: a.log, Alone: e.alone})
 	a.service = service.New(service.Options{
-		Store: ports, Clock: e.clock, Router: a.router, Admit: e.admission, Log: a.log, Presence: e.presence,
+		Store: ports, Clock: e.clock, Router: a.router, Admit: e.admission, Log: a.log, Presence: e.presence, MaxCommits: e.maxCommits,
 	})
 	a.auth, err = auth.New(auth.Options{
 		Users: ports.Users, Sessions: ports.Sessions, Changes: ports.Changes, Router: a.router, Log: a.log,

@@ -30,6 +30,9 @@ import (
 const (
 	// clusterVerify is how often an active device's log is read again where that is a query.
 	clusterVerify = 30 * time.Second
+	// clusterCommits bounds the messages that one gateway stores at once: at 20 ms a commit that is 25,000 a second, and in an
+	// overload it is what keeps a commit within its time.
+	clusterCommits = 512
 	// openTimeout bounds the opening of a cluster's engines.
 	openTimeout = 30 * time.Second
 )
@@ -115,7 +118,7 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 		between = faultbus.Wrap(between, faultbus.Options{DropOneIn: cfg.FaultBusDrop, Seed: uint64(self.Epoch)})
 	}
 	*e = engines{
-		ports: ports, clock: clock, sessions: sessions, bus: between, blobs: blobs, verify: clusterVerify,
+		ports: ports, clock: clock, sessions: sessions, bus: between, blobs: blobs, verify: clusterVerify, maxCommits: clusterCommits,
 		admission: admission,
 		presence:  redispresence.New(redispresence.Options{Redis: redis, Sessions: sessions, Self: self, Users: ports.Users, Log: log}),
 		local:     sessions.SetLocal,

@@ -44,6 +44,8 @@ type engines struct {
 	finder operate.Finder
 	backup func(ctx context.Context, to string) (operate.Backup, error)
 
+	// maxCommits bounds the messages stored at once; 0: the store has its own bound.
+	maxCommits int
 	// verify is how often an active device's log is read again.
 	verify time.Duration
 	close  func() error

@@ -189,7 +189,12 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 			recipients = append(recipients, c.User)
 		}
 	}
+	done, err := s.commitTurn(ctx, len(recipients))
+	if err != nil {
+		return SendResult{}, err
+	}
 	event, err := s.store.Messages.Append(ctx, &store.Append{Message: msg, Kind: kind, Claim: claim, Recipients: recipients, Rewrite: rewrite})
+	done()
 	if err != nil {
 		return SendResult{}, chat.Unavailable("store a message", err)
 	}
@@ -213,6 +218,29 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 		res.Event = event
 	}
 	return res, nil
+}
+
+const (
+	// commitPatience is how long a message waits for its turn to be stored.
+	commitPatience = 2 * time.Second
+	// rowsACommit is how many recipients count as another message.
+	rowsACommit = 8
+)
+
+// commitTurn waits for a message's turn to be stored, and returns how to give it back.
+func (s *Service) commitTurn(ctx context.Context, recipients int) (func(), error) {
+	if s.commits == nil {
+		return func() {}, nil
+	}
+	weight := min(int64(1+recipients/rowsACommit), s.capacity)
+	if !s.commits.TryAcquire(weight) {
+		waiting, cancel := context.WithTimeout(ctx, commitPatience)
+		defer cancel()
+		if err := s.commits.Acquire(waiting, weight); err != nil {
+			return nil, chat.Unavailable("wait for the turn to store a message", err)
+		}
+	}
+	return func() { s.commits.Release(weight) }, nil
 }
 
 // commitAnew gives a message whose commit took too long a fresh id in place of its own, which is buried.

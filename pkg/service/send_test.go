@@ -209,3 +209,23 @@ func TestInflightHorizon(t *testing.T) {
 		t.Errorf("horizon %s, want %s", got, b)
 	}
 }
+
+// What finds no turn to be stored is refused and leaves nothing; with a turn free again it is stored.
+func TestCommitsAreBounded(t *testing.T) {
+	r := newRig(t)
+	s := New(Options{Store: r.db.Ports(), Clock: r.db.Clock(), Router: r.pushes, Admit: r.admit, Log: r.log, MaxCommits: 2})
+	done, err := s.commitTurn(t.Context(), 100) // counts for no more than all
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := s.commitTurn(t.Context(), 1); chat.CodeOf(err) != chat.CodeUnavailable || time.Since(began) < commitPatience {
+		t.Fatalf("without a turn: %v after %v", err, time.Since(began))
+	}
+	done()
+	for range 2 {
+		if _, err := s.commitTurn(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

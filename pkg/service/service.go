@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/murre-chat/murre/pkg/admit"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
@@ -52,6 +54,10 @@ type Options struct {
 	// Presence knows who is online; nil: nobody's presence is shown. Whoever makes it runs it.
 	Presence presence.Presence
 	Now      func() time.Time // default time.Now
+	// MaxCommits bounds the messages that are being stored at once; one to very many counts for several. What finds no place
+	// within commitPatience is refused and comes again: a store with too much to do answers late, and what times out there is
+	// work done twice. 0: no bound, where the store has its own.
+	MaxCommits int
 }
 
 // Service is the set of use cases. Its methods are safe for concurrent use.
@@ -70,6 +76,8 @@ type Service struct {
 	presence presence.Presence
 	typing   *presence.Typing
 	watchers []func(e *store.ChangeEntry)
+	commits  *semaphore.Weighted // nil: unbounded
+	capacity int64
 	lag      time.Duration // of the store's horizon
 }
 
@@ -82,6 +90,9 @@ func New(o Options) *Service {
 		store: o.Store, clock: o.Clock, router: o.Router, admit: o.Admit, log: o.Log, now: o.Now,
 		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(), turns: newTurnstiles(), presence: o.Presence,
 		lag: o.Store.Inbox.Lag(),
+	}
+	if o.MaxCommits > 0 {
+		s.commits, s.capacity = semaphore.NewWeighted(int64(o.MaxCommits)), int64(o.MaxCommits)
 	}
 	s.typing = presence.NewTyping(o.Now, s.typingStopped)
 	if s.presence != nil {
