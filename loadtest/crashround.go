@@ -21,7 +21,7 @@ func crashShape() shape {
 		all[i] = i
 	}
 	return shape{
-		people: crashMembers, online: crashOnline, devices: crashDevices, groups: [][]int{all}, rate: crashRate, groupShare: groupShare, family: "crowd",
+		people: crashMembers, online: crashOnline, devices: crashDevices, groups: [][]int{all}, rate: crashRate, groupShare: groupShare, outbox: 200, family: "crowd",
 	}
 }
 

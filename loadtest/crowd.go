@@ -20,6 +20,7 @@ type shape struct {
 	groups     [][]int // members of each group
 	rate       int     // messages a second, over all
 	groupShare int     // one in so many messages goes to a group of its writer
+	outbox     int     // who has so many unanswered messages writes no more
 	family     string  // of the people's names: a crowd of another family is other people
 }
 
@@ -37,7 +38,6 @@ const (
 	steady      = 10 * time.Second // a connection that stood so long begins the backoff anew
 	dialTimeout = 10 * time.Second
 	ackTimeout  = 10 * time.Second
-	maxUnacked  = 200 // who has so many unanswered messages writes no more, as with a full outbox
 	rescanEvery = 50 * time.Millisecond
 )
 
@@ -337,7 +337,7 @@ func (c *crowd) writeOne(due int64) {
 	if c.rng.IntN(editShare) == 0 && len(st.mine) > 0 && st.c.Connected() {
 		c.change(st, due)
 	}
-	if len(st.unacked) > maxUnacked {
+	if len(st.unacked) >= c.shape.outbox {
 		return
 	}
 	conv := c.convs[st.n/2]

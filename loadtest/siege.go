@@ -29,6 +29,7 @@ const (
 	siegeGroups  = 10 // of siegeMembers each, with whom they overlap by half
 	siegeMembers = 20
 	siegeLarge   = 50 // members of one more group
+	siegeOutbox  = 8  // people notice that nothing gets through; what all have sent by then is sent again and again
 )
 
 // pace is how long things take.
@@ -50,7 +51,7 @@ func (o FaultOptions) pace() pace {
 
 // siegeShape: pairs, overlapping groups, one large group, some second devices.
 func siegeShape(people, rate int, family string) shape {
-	s := shape{people: people, online: people, devices: people / 10, rate: rate, groupShare: 20, family: family}
+	s := shape{people: people, online: people, devices: people / 10, rate: rate, groupShare: 20, outbox: siegeOutbox, family: family}
 	size := min(siegeMembers, people/4)
 	for g := range siegeGroups {
 		var members []int
