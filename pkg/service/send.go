@@ -199,9 +199,11 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 		return SendResult{}, chat.Unavailable("store a message", err)
 	}
 	if !rewrite && s.lag > 0 && s.now().Sub(msg.ID.Time()) > AckDeadline {
-		// It took so long that readers may have passed the id: it must not stand below what they have seen.
-		return s.commitAnew(ctx, c, msg, claim)
+		// It took so long that readers may have passed the id. It can't be taken back: a resend on another gateway may have
+		// acked it meanwhile. Sent again, it is told under a new event.
+		return SendResult{}, chat.Unavailable("store a message", errors.New("took longer than its id stands for"))
 	}
+
 	if !rewrite {
 		s.touchHead(&msg)
 	}
@@ -241,28 +243,6 @@ func (s *Service) commitTurn(ctx context.Context, recipients int) (func(), error
 		}
 	}
 	return func() { s.commits.Release(weight) }, nil
-}
-
-// commitAnew gives a message whose commit took too long a fresh id in place of its own, which is buried.
-func (s *Service) commitAnew(ctx context.Context, c Caller, msg chat.Message, claim store.Claim) (SendResult, error) {
-	late := msg.ID
-	m, err := s.membership(ctx, msg.Conversation) // of who is a member by now
-	if err != nil {
-		return SendResult{}, chat.Unavailable("read a membership", err)
-	}
-	if err := s.store.Messages.Bury(ctx, store.Ref{Conversation: msg.Conversation, Kind: m.Conversation.Kind, Message: late}); err != nil {
-		return SendResult{}, chat.Unavailable("bury a message that took too long", err)
-	}
-	next, err := s.inflight.next(s.clock)
-	if err != nil {
-		return SendResult{}, chat.Unavailable("make a message id", err)
-	}
-	defer s.inflight.done(next)
-	msg.ID, claim.Message = next, next
-	if err := s.moveClaim(ctx, claim, late); err != nil {
-		return SendResult{}, err
-	}
-	return s.commit(ctx, c, m, msg, claim, false)
 }
 
 // sendable returns the membership of a conversation that the caller may post to.

@@ -229,3 +229,43 @@ func TestCommitsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// slow is a store whose appends take a long time by the clock.
+type slow struct {
+	store.Messages
+	after func()
+}
+
+func (s slow) Append(ctx context.Context, a *store.Append) (chat.EventID, error) {
+	e, err := s.Messages.Append(ctx, a)
+	s.after()
+	return e, err
+}
+
+// A commit that takes longer than its id stands for isn't acked, and what it stored isn't taken back: another attempt, on
+// another gateway, may have acked it. The resend acks the same message.
+func TestLateCommitIsUnknown(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	r.lag = AckDeadline + ClockSlack // as where others store too
+	quick := r.store.Messages
+	r.store.Messages = slow{quick, func() { *r.offset += AckDeadline + time.Second }}
+	req := request(conv, "late")
+	if _, err := r.Send(t.Context(), p[0], req); chat.CodeOf(err) != chat.CodeUnavailable {
+		t.Fatalf("a commit of 11 s: %v", err)
+	}
+	r.store.Messages = quick
+	stored := r.history(conv)
+	if len(stored) != 1 {
+		t.Fatalf("%d rows", len(stored))
+	}
+	req.Resend = true
+	res, err := r.Send(t.Context(), p[0], req)
+	if err != nil || res.Message.ID != stored[0].ID || !res.Duplicate {
+		t.Fatalf("%+v, %v; want %s", res, err, stored[0].ID)
+	}
+	if again := r.history(conv); len(again) != 1 || again[0].ID != stored[0].ID {
+		t.Fatalf("history %+v", again)
+	}
+}
