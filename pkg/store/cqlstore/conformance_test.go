@@ -37,15 +37,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// The three run side by side: most of their time they wait, for schemas to agree and for horizons.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	conform(t, servers.CQL(t), map[string]int{"dc1": 1})
 }
 
 func TestConformanceOnThreeNodes(t *testing.T) {
+	t.Parallel()
 	conform(t, servers.Cassandra3(t), map[string]int{"dc1": 3})
 }
 
 func TestConformanceOnTwoDatacenters(t *testing.T) {
+	t.Parallel()
 	conform(t, servers.TwoDC(t)[:1], map[string]int{"dc1": 1, "dc2": 1})
 }
 

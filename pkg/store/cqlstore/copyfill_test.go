@@ -31,15 +31,6 @@ type contents struct {
 	rows          int
 }
 
-func (c *contents) kind(of chat.ConversationID) chat.Kind {
-	for _, x := range c.conversations {
-		if x.ID == of {
-			return x.Kind
-		}
-	}
-	return 0
-}
-
 var quiet = slog.New(slog.DiscardHandler)
 
 // age is how far back the oldest rows lie: beyond what logs and claims are kept.

@@ -192,7 +192,7 @@ func (d *DB) casBatch(ctx context.Context, p purpose, parts []bound) (applied bo
 }
 
 func (d *DB) newBatch(ctx context.Context, parts []bound, idempotent bool) *gocql.Batch {
-	b := d.session.Session.NewBatch(gocql.UnloggedBatch).WithContext(ctx)
+	b := d.session.Session.Batch(gocql.UnloggedBatch).WithContext(ctx)
 	b.Entries = make([]gocql.BatchEntry, len(parts))
 	for i, p := range parts {
 		b.Entries[i] = gocql.BatchEntry{Stmt: p.s.cql, Args: p.values, Idempotent: idempotent}
