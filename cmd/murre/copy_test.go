@@ -116,7 +116,6 @@ func contentOf(t *testing.T, dir string) map[string]string {
 func TestCopy(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "laptop")
 	pictures := laptop(t, data)
-	before := contentOf(t, data)
 	s3 := servers.S3(t)
 	to := "cql://" + strings.Join(servers.CQL(t), ",") + "/" + servers.Unique("copycmd")
 	bucket := strings.Replace(s3.URL, "://", "://"+s3.AccessKey+":"+s3.SecretKey+"@", 1) + "/" + strings.ReplaceAll(servers.Unique("copy"), "_", "-")
@@ -129,7 +128,7 @@ func TestCopy(t *testing.T) {
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, errs, "a server runs on")
 	require.NoError(t, db.Close())
-	before = contentOf(t, data) // the store was opened
+	before := contentOf(t, data) // the store was opened
 
 	code, out, errs = murre(t, "", "copy", "--data", data, "--to", to, "--s3", bucket)
 	require.Zero(t, code, out+errs)
