@@ -123,6 +123,7 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 		presence:  redispresence.New(redispresence.Options{Redis: redis, Sessions: sessions, Self: self, Users: ports.Users, Log: log}),
 		local:     sessions.SetLocal,
 		settled:   hints.Settled,
+		unfit:     clock.Off,
 		finder:    nothingFound{},
 		backup: func(context.Context, string) (operate.Backup, error) {
 			return operate.Backup{}, chat.Invalid("store", "a cluster is backed up with its database's own tools (nodetool snapshot), not by murre")

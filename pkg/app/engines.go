@@ -33,6 +33,8 @@ type engines struct {
 	ready func(ctx context.Context) error
 	// settled waits until other gateways' envelopes arrive here; nil: nothing to wait for.
 	settled func(ctx context.Context) error
+	// unfit says why this process, unlike others, can't serve; nil: it can. May be nil itself.
+	unfit func() error
 	// local is told how to find the connections of this process, once there is a gateway.
 	local func(yield func(func(session.Entry) bool))
 	// replaced closes a connection of this process whose device has a newer one elsewhere. Set before the engines run.

@@ -39,6 +39,7 @@ func (a *App) Run(ctx context.Context) error {
 		{"gateway", a.gateway.Run},
 		{"sockets", a.server.Run},
 		{"memory", a.tendMemory},
+		{"fitness", a.tendFitness},
 	}...) {
 		ps.start(p)
 	}
@@ -72,6 +73,40 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
 	return err
+}
+
+// Times of a gateway that others had better stand in for.
+const (
+	fitnessEvery = time.Second
+	// awaySpread is over how long its clients are asked to come back, to another.
+	awaySpread = 5 * time.Second
+)
+
+// tendFitness sends the clients away while this process can't serve them and others can: a balancer's checks come late,
+// and it doesn't end connections.
+func (a *App) tendFitness(ctx context.Context) error {
+	t := time.NewTicker(fitnessEvery)
+	defer t.Stop()
+	was := false
+	for {
+		if unfit := a.engines.unfit; unfit != nil {
+			err := unfit()
+			if is := err != nil; is != was {
+				was = is
+				if is {
+					a.log.Warn("clients are asked to go to other gateways", "reason", err)
+				} else {
+					a.log.Info("clients are taken again")
+				}
+				a.gateway.Suspend(is, awaySpread)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
 }
 
 // drain sends the clients away.

@@ -223,7 +223,7 @@ func (c *conn) open(ctx context.Context) {
 // stillWelcome closes a connection that a drain or the end of its sign-in missed, because it was between its admission
 // and the hub, and reports whether it may stay.
 func (g *Gateway) stillWelcome(c *conn) bool {
-	if g.draining.Load() {
+	if g.draining.Load() || g.unfit.Load() {
 		g.sendAway(c, 0)
 		return false
 	}

@@ -474,3 +474,18 @@ func mustID(t *testing.T, s string) id.ID {
 	must(t, err)
 	return n
 }
+
+// A gateway that can't serve while others can sends its clients to them, and takes none until it can.
+func TestSuspendSendsClientsAway(t *testing.T) {
+	r := newRig(t)
+	p := r.person()
+	ph := p.connect(chat.DeviceID{})
+	r.gateway.Suspend(true, time.Second)
+	ph.until("reconnect")
+	ph.closed(1001)
+	if _, err := r.dial("", bearer(p.token)); err == nil || !strings.HasPrefix(err.Error(), "503") {
+		t.Errorf("while suspended: %v", err)
+	}
+	r.gateway.Suspend(false, 0)
+	p.connect(chat.DeviceID{})
+}

@@ -75,6 +75,7 @@ type Gateway struct {
 	hub      hub
 	seq      atomic.Int64
 	draining atomic.Bool
+	unfit    atomic.Bool  // nobody is served well here: see Suspend
 	expiring atomic.Int64 // connections whose authentication may run out
 	born     time.Time
 	ctx      atomic.Pointer[context.Context]
@@ -162,6 +163,15 @@ func (g *Gateway) base() context.Context {
 		return *p
 	}
 	return context.Background()
+}
+
+// Suspend says whether clients are served better elsewhere: while on, new connections are refused and those that are open
+// are asked to reconnect, spread over a time.
+func (g *Gateway) Suspend(on bool, spread time.Duration) {
+	if g.unfit.Swap(on) == on || !on {
+		return
+	}
+	g.hub.each(func(c *conn) { g.sendAway(c, spread) })
 }
 
 // Draining reports whether Drain was called: new connections are refused.

@@ -40,6 +40,9 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 	if g.draining.Load() {
 		return nil, "", &chat.Error{Code: chat.CodeUnavailable, Message: "the server is going down, come back in a moment", RetryAfter: retrySoon}
 	}
+	if g.unfit.Load() {
+		return nil, "", &chat.Error{Code: chat.CodeUnavailable, Message: "this server can't serve now, another may", RetryAfter: retrySoon}
+	}
 	addr := r.RemoteAddr.Addr().As16()
 	if wait, err := g.o.Admit.Allow(ctx, admit.LimitConnectAddress, addr); err != nil || wait > 0 {
 		return nil, "", limited("connections from your address", wait, err)

@@ -26,7 +26,7 @@ func (c *Clock) Check(ctx context.Context) error {
 		if offset.Abs() > c.o.Slack/2 {
 			reason := fmt.Sprintf("wall clock is off by %s from reference %d", offset.Round(time.Millisecond), i)
 			c.mu.Lock()
-			c.unready = reason
+			c.unready, c.off = reason, true
 			c.mu.Unlock()
 			return fmt.Errorf("%w: %s", ErrNotReady, reason)
 		}
@@ -37,7 +37,7 @@ func (c *Clock) Check(ctx context.Context) error {
 	wall, boot := c.o.Wall().UnixMilli(), c.o.Boot()
 	c.mu.Lock()
 	c.anchorWall, c.anchorBoot = wall, boot
-	c.checked, c.unready = boot, ""
+	c.checked, c.unready, c.off = boot, "", false
 	c.mu.Unlock()
 	return nil
 }

@@ -72,6 +72,7 @@ type Clock struct {
 	anchorBoot time.Duration // when the wall clock was last looked at
 	checked    time.Duration // Boot at the last successful check
 	unready    string        // why no ids are made; "" = ready
+	off        bool          // the last check that was answered found the wall clock off
 }
 
 // NewClock returns a clock. With Reserve set it makes ids once Renew (or Run) reserved some.
@@ -198,6 +199,17 @@ func (c *Clock) Ready() error {
 		return fmt.Errorf("%w: reserved ids used up", ErrNotReady)
 	}
 	return nil
+}
+
+// Off returns why the wall clock can't be right, as the last check that was answered found; nil when it found no fault, or
+// none was answered. Unlike Ready it says that the fault is here, and that others do better.
+func (c *Clock) Off() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.off {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrNotReady, c.unready)
 }
 
 func (c *Clock) readyLocked(boot time.Duration) error {

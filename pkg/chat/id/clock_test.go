@@ -420,3 +420,28 @@ func BenchmarkNext(b *testing.B) {
 		}
 	}
 }
+
+func TestOffIsWhatACheckFound(t *testing.T) {
+	var ahead time.Duration
+	answers := true
+	c := NewClock(ClockOptions{References: []Reference{func(context.Context) (time.Time, error) {
+		if !answers {
+			return time.Time{}, errors.New("no answer")
+		}
+		return time.Now().Add(ahead), nil
+	}}})
+	if err := c.Off(); err != nil {
+		t.Fatalf("before any check: %v", err)
+	}
+	for _, step := range []struct {
+		ahead   time.Duration
+		answers bool
+		off     bool
+	}{{0, true, false}, {5 * time.Minute, true, true}, {0, false, true}, {0, true, false}, {0, false, false}, {-5 * time.Minute, true, true}} {
+		ahead, answers = step.ahead, step.answers
+		err := c.Check(t.Context())
+		if got := c.Off(); (got != nil) != step.off {
+			t.Fatalf("%+v: off %v after check %v", step, got, err)
+		}
+	}
+}
