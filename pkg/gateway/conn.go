@@ -197,6 +197,9 @@ func (c *conn) open(ctx context.Context) {
 	} else {
 		g.o.Presence.Connected(c.user, c.device)
 	}
+	if g.handovers.wait(ctx, deviceKey{c.user, c.device}) {
+		stale = true
+	}
 	if !g.stillWelcome(c) {
 		c.forget()
 		return

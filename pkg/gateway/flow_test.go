@@ -20,6 +20,7 @@ import (
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/service"
 	"github.com/murre-chat/murre/pkg/store"
+	"github.com/murre-chat/murre/pkg/store/faultstore"
 )
 
 func TestMessageAckDeliveredRead(t *testing.T) {
@@ -143,6 +144,24 @@ func TestSameDeviceTwice(t *testing.T) {
 		t.Errorf("pending %v", ids)
 	}
 	r.eventually("one connection", func() bool { return r.gateway.Stats.Connected.Load() == 1 })
+}
+
+// A device that is back while what it acked is still being stored waits for that, and is sent nothing twice.
+func TestBackBeforeTheOldConnectionIsStored(t *testing.T) {
+	r := newRig(t)
+	a, b := r.person(), r.person()
+	c := a.chat(b)
+	old := b.connect(chat.DeviceID{})
+	for _, op := range []string{"Devices.SetCursor", "Devices.SaveAcks"} {
+		r.faults.Add(faultstore.Fault{Op: op, Delay: 500 * time.Millisecond, OnlyDelay: true})
+	}
+	a.say(c, "acked and gone")
+	old.ack(old.until("message"))
+	must(t, old.conn.Close())
+	r.eventually("the end of the old connection", func() bool { return r.gateway.Stats.Connected.Load() == 0 })
+	if ids := b.open(chat.DeviceID{}).catchUp(); len(ids) != 0 {
+		t.Errorf("%d messages came again", len(ids))
+	}
 }
 
 // A device's connections may be opened out of order: the older one must not replace the newer.

@@ -10,9 +10,9 @@ import (
 	"github.com/murre-chat/murre/pkg/session"
 )
 
-// handoverTime bounds how long a connection waits for the gateway of the device's older one to store what it acked. Without
+// handoverTime bounds how long a connection waits until the device's older one, here or elsewhere, has stored what it acked. Without
 // it, what was acked last is sent once more, which clients take for what it is.
-const handoverTime = time.Second
+const handoverTime = 2 * time.Second
 
 // handovers are devices on their way from one gateway to another.
 type handovers struct {
@@ -30,6 +30,7 @@ type deviceKey struct {
 type ending struct {
 	n     int
 	heirs []heir
+	done  chan struct{} // closed with the last one's end
 }
 
 type heir struct {
@@ -56,7 +57,7 @@ func (h *handovers) of(k deviceKey) *ending {
 	}
 	e := h.ending[k]
 	if e == nil {
-		e = &ending{}
+		e = &ending{done: make(chan struct{})}
 		h.ending[k] = e
 	}
 	return e
@@ -84,7 +85,25 @@ func (h *handovers) end(k deviceKey) []heir {
 		return nil
 	}
 	delete(h.ending, k)
+	close(e.done)
 	return e.heirs
+}
+
+// wait returns once no connection of a device is being ended here, and reports whether one was.
+func (h *handovers) wait(ctx context.Context, k deviceKey) bool {
+	h.mu.Lock()
+	e := h.ending[k]
+	h.mu.Unlock()
+	if e == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, handoverTime)
+	defer cancel()
+	select {
+	case <-e.done:
+	case <-ctx.Done():
+	}
+	return true
 }
 
 // expect waits for word that a device's older connection elsewhere has ended.

@@ -30,6 +30,7 @@ type Device struct {
 	missed   bool // a push was left to the log since the last read
 	waiting  bool // a step waits for its turn
 	stepping bool // a step is running
+	awaited  bool // Close waits for that step's end
 	again    bool // another step is wanted after it
 	batch    bool // a batch is out, unacked
 	gap      bool // to be said at Start
@@ -380,12 +381,25 @@ func (d *Device) Close(ctx context.Context) error {
 	d.mu.Lock()
 	done := d.state == closed || d.log == nil
 	d.state = closed
-	quiet := d.quietLocked()
+	var stepped <-chan struct{}
+	if !done && d.stepping {
+		d.awaited = true
+		stepped = d.log.stepEnd(d)
+	}
 	d.mu.Unlock()
 	if done {
 		return nil
 	}
 	d.log.unschedule(d)
+	if stepped != nil { // what a step under way stores is older than what is stored here, and must not come after it
+		select {
+		case <-stepped:
+		case <-ctx.Done():
+		}
+	}
+	d.mu.Lock()
+	quiet := d.quietLocked()
+	d.mu.Unlock()
 	if quiet {
 		return nil
 	}

@@ -104,6 +104,7 @@ type Log struct {
 	ready   []*Device // wait for a worker, from taken on
 	taken   int
 	working int
+	ends    map[*Device]chan struct{} // closed with the end of steps that Close waits for
 
 	stats Stats
 }
@@ -130,7 +131,7 @@ func New(o Options) *Log {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	l := &Log{o: o, wake: make(chan struct{}, 1), born: time.Now()}
+	l := &Log{o: o, wake: make(chan struct{}, 1), born: time.Now(), ends: make(map[*Device]chan struct{})}
 	if o.Store.Inbox != nil {
 		l.lag = o.Store.Inbox.Lag()
 	}
@@ -303,4 +304,20 @@ func (l *Log) unschedule(d *Device) {
 	l.mu.Lock()
 	l.unscheduleLocked(d)
 	l.mu.Unlock()
+}
+
+// stepEnd returns a channel that stepEnded closes.
+func (l *Log) stepEnd(d *Device) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	end := make(chan struct{})
+	l.ends[d] = end
+	return end
+}
+
+func (l *Log) stepEnded(d *Device) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.ends[d])
+	delete(l.ends, d)
 }

@@ -51,6 +51,9 @@ func (d *Device) step(ctx context.Context) {
 		more = err == nil && d.again && d.state != closed && ctx.Err() == nil
 		if !more {
 			d.stepping = false
+			if d.awaited {
+				d.log.stepEnded(d)
+			}
 			d.planLocked(err != nil)
 		}
 		d.mu.Unlock()
