@@ -533,3 +533,24 @@ func TestStaleIsSaidUntilAcked(t *testing.T) {
 	}
 	p.close(t)
 }
+
+// What a step was storing when the connection ended must not come after what the end stores.
+func TestTheEndStoresLast(t *testing.T) {
+	r := newRig(t, true)
+	dev := r.device(t)
+	p := r.connect(t, dev, 0)
+	p.untilSynced(t, 1)
+	first, second, third := r.post(t, "left unacked"), r.post(t, "acked"), r.post(t, "acked at the end")
+	for _, m := range []*chat.Push{first, second, third} {
+		p.show(m)
+	}
+	r.faults.Add(faultstore.Fault{Op: "Devices.SaveAcks", Delay: 300 * time.Millisecond, OnlyDelay: true, Times: 1})
+	p.dev.AckEvents(second.Event.ID)
+	p.until(t, "save", func() bool { return r.faults.Calls("Devices.SaveAcks") > 0 })
+	p.dev.AckEvents(third.Event.ID)
+	p.close(t)
+	r.log.wg.Wait()
+	if got := r.stored(t, dev).AckedBeyond; len(got) != 2 {
+		t.Errorf("%d acks are stored, want 2", len(got))
+	}
+}
