@@ -28,7 +28,7 @@ func faults() []fault {
 		{name: "drain", what: "SIGTERM a gateway: its clients are told to come back elsewhere", do: drainGateway, judge: drained},
 		{name: "cassandra-kill9", what: "kill -9 one of three Cassandra nodes, which comes back", nodes: 3, slow: true, do: killCassandra},
 		{name: "cassandra-sigstop", what: "freeze one of three Cassandra nodes for 20 s", nodes: 3, slow: true, do: freezeCassandra},
-		{name: "cassandra-silent", what: "freeze the only Cassandra node for 20 s", do: freezeCassandra},
+		{name: "cassandra-silent", what: "freeze the only Cassandra node for 20 s", slow: true, do: freezeCassandra},
 		{name: "redis-master-kill", what: "kill -9 a Redis master; a replica takes over", do: killRedisMaster},
 		{name: "redis-stop-all", what: "no Redis for 60 s", do: stopRedis},
 		{name: "redis-flushall", what: "FLUSHALL on every Redis master", do: flushRedis},
