@@ -2,6 +2,7 @@ package app
 
 import (
 	"github.com/murre-chat/murre/pkg/admit/redisadmit"
+	"github.com/murre-chat/murre/pkg/breaker"
 	"github.com/murre-chat/murre/pkg/bus/redisbus"
 	"github.com/murre-chat/murre/pkg/media/s3media"
 	"github.com/murre-chat/murre/pkg/observe"
@@ -50,18 +51,10 @@ func (p clusterParts) measure(m *observe.Metrics) {
 		return 0
 	})
 	m.Labelled(observe.Varies, "breaker_state", "State of a circuit breaker: 0 closed, 1 half-open, 2 open.", "breaker", func(emit func(string, float64)) {
-		emit("cql", float64(p.db.Stats().Breaker))
-		emit("s3", float64(p.blobs.Breaker().State()))
-		for _, n := range p.redis.Nodes() {
-			emit("redis "+n.Addr, float64(n.Breaker))
-		}
+		p.breakers(func(name string, s breaker.State, _ uint64) { emit(name, float64(s)) })
 	})
 	m.Labelled(observe.Grows, "breaker_trips_total", "Times that a circuit breaker opened.", "breaker", func(emit func(string, float64)) {
-		emit("cql", float64(p.db.Stats().Trips))
-		emit("s3", float64(p.blobs.Breaker().Trips()))
-		for _, n := range p.redis.Nodes() {
-			emit("redis "+n.Addr, float64(n.Trips))
-		}
+		p.breakers(func(name string, _ breaker.State, trips uint64) { emit(name, float64(trips)) })
 	})
 	m.Labelled(observe.Grows, "bus_total", "What went over the bus.", "what", func(emit func(string, float64)) {
 		s := p.bus.Stats()
@@ -94,4 +87,14 @@ func (p clusterParts) measure(m *observe.Metrics) {
 		emit("refused", float64(c.Refused.Load()))
 		emit("lease_missing", float64(c.LeaseNil.Load()))
 	})
+}
+
+// breakers calls yield for each circuit breaker.
+func (p clusterParts) breakers(yield func(name string, s breaker.State, trips uint64)) {
+	db := p.db.Stats()
+	yield("cql", db.Breaker, db.Trips)
+	yield("s3", p.blobs.Breaker().State(), p.blobs.Breaker().Trips())
+	for _, n := range p.redis.Nodes() {
+		yield("redis "+n.Addr, n.Breaker, n.Trips)
+	}
 }

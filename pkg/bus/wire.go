@@ -57,9 +57,6 @@ func (e *Encoder) Reset() { e.buf, e.last, e.n = e.buf[:0], session.GatewayID{},
 // Len is the number of bytes so far; 0 before the first envelope.
 func (e *Encoder) Len() int { return len(e.buf) }
 
-// Count is the number of envelopes so far.
-func (e *Encoder) Count() int { return e.n }
-
 // Bytes returns the batch, valid until the next Reset or Add.
 func (e *Encoder) Bytes() []byte { return e.buf }
 

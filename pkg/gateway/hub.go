@@ -184,16 +184,6 @@ func (h *hub) followed(ch chat.ConversationID) bool {
 	return len(h.channels[ch]) > 0
 }
 
-func (h *hub) allFollowed() []chat.ConversationID {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	out := make([]chat.ConversationID, 0, len(h.channels))
-	for ch := range h.channels {
-		out = append(out, ch)
-	}
-	return out
-}
-
 // ofChannel calls f for each connection that follows a channel, as of.
 func (h *hub) ofChannel(ch chat.ConversationID, f func(*conn)) {
 	h.mu.RLock()

@@ -190,9 +190,6 @@ func (g *Gateway) Replaced(e session.Entry) {
 	})
 }
 
-// Channels returns the channels that are followed here.
-func (g *Gateway) Channels() []chat.ConversationID { return g.hub.allFollowed() }
-
 // nextSeq numbers connections so that a device's later one has the larger number, on whichever gateway: by the wall clock,
 // whose difference between gateways is bounded.
 func (g *Gateway) nextSeq() int64 {

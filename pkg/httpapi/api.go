@@ -48,7 +48,8 @@ type Options struct {
 	Version string
 	// AsyncAPI is the description of the WebSocket, served at /asyncapi.json.
 	AsyncAPI []byte
-	// Home is served at "/" when set; default: a page that says how to chat from two terminals.
+	// Home gets what no other route takes, whatever the method, when set; default: at "/", a page that says how to chat
+	// from two terminals.
 	Home http.Handler
 }
 

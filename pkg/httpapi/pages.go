@@ -42,7 +42,8 @@ func (a *API) pages() error {
 		}
 	}
 	if a.o.Home != nil {
-		a.mux.Handle("GET /", a.o.Home)
+		// For every method: a pattern with one would be neither wider nor narrower than the API's own below.
+		a.mux.Handle("/", a.o.Home)
 	} else if err := a.page("GET /{$}", "home.html", "text/html; charset=utf-8"); err != nil {
 		return err
 	}
