@@ -2,6 +2,9 @@ module github.com/murre-chat/murre
 
 go 1.26.8
 
+// A package of npm brings Go files along.
+ignore ./web/node_modules
+
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/cockroachdb/pebble/v2 v2.1.7

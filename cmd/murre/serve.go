@@ -81,26 +81,32 @@ func demo(cmd *cobra.Command, a *app.App) error {
 			return fmt.Errorf("demo login %s: %w", name, err)
 		}
 	}
-	printDemo(cmd.OutOrStdout(), a.URL(), os.Args[0])
+	printDemo(cmd.OutOrStdout(), a.URL(), os.Args[0], a.HasWebClient())
 	return nil
 }
 
-func printDemo(w io.Writer, url, self string) {
+func printDemo(w io.Writer, url, self string, web bool) {
 	if strings.ContainsAny(self, " \t'\"") {
 		self = "murre"
 	}
 	line := func(who, other string) string {
 		return fmt.Sprintf("    %s chat --url %s --user %s --password %s --to %s\n", self, url, who, demoPassword, other)
 	}
+	browser := ""
+	if web {
+		browser = fmt.Sprintf(`  Open it in a browser, or see two phones talk: %s/demo
+
+`, url)
+	}
 	fmt.Fprintf(w, `
 Murre serves on %s
 
-  Two demo logins:   alice / %s     bob / %s
+%s  Two demo logins:   alice / %s     bob / %s
 
   Chat in two terminals:
 
 %s%s
   API reference: %s/docs      Stop: Ctrl-C
 
-`, url, demoPassword, demoPassword, line("alice", "bob"), line("bob", "alice"), url)
+`, url, browser, demoPassword, demoPassword, line("alice", "bob"), line("bob", "alice"), url)
 }

@@ -32,13 +32,14 @@ import (
 	"github.com/murre-chat/murre/pkg/service"
 	"github.com/murre-chat/murre/pkg/session"
 	"github.com/murre-chat/murre/pkg/store"
+	"github.com/murre-chat/murre/pkg/webui"
 )
 
 // Info is what an App is told beside its options.
 type Info struct {
 	Version string
 	Log     *slog.Logger
-	Home    http.Handler // served at "/"; nil: a page that says how to chat from a terminal
+	Home    http.Handler // served at "/"; nil: the web client, or a page that says how to chat from a terminal where it wasn't built
 }
 
 // App is a whole server. Build it with New; Run serves.
@@ -166,8 +167,26 @@ func firstVerify(e *engines) time.Duration {
 	return 0
 }
 
+// webClient is the web client as this server serves it, nil where the program was compiled without.
+func (a *App) webClient() (http.Handler, error) {
+	c, err := webui.New(webui.Options{Media: a.engines.mediaAt, Demo: a.cfg.Demo})
+	switch {
+	case errors.Is(err, webui.ErrNotBuilt):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return c, nil
+}
+
 // rest builds what is served over plain HTTP.
 func (a *App) rest(origins auth.Origins) (http.Handler, error) {
+	if a.info.Home == nil {
+		var err error
+		if a.info.Home, err = a.webClient(); err != nil {
+			return nil, err
+		}
+	}
 	api, err := httpapi.New(httpapi.Options{
 		Accounts: a.auth, Sessions: a.auth, Service: a.service, Inbox: a.inbox, Blobs: a.engines.blobs, Limiter: a.engines.admission, Log: a.log,
 		Origins: origins, SecureCookies: a.cfg.TLSCert != "", MaxMedia: int64(a.cfg.MaxMedia), Ready: a.Ready,
@@ -266,6 +285,9 @@ func (a *App) URL() string {
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
+
+// HasWebClient reports whether there is more to see in a browser than a page about terminals.
+func (a *App) HasWebClient() bool { return a.info.Home != nil }
 
 // EnsureUser makes an account unless the name is taken.
 func (a *App) EnsureUser(ctx context.Context, username, password string) error {

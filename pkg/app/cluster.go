@@ -106,6 +106,10 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 	}
 	log.Info("node slot taken", "slot", slot.Slot(), "name", self.Name, "dc", db.DC())
 
+	mediaAt := s3.Public
+	if s3.ViaGateway {
+		mediaAt = ""
+	}
 	e := &engines{}
 	sessions := redissession.New(redissession.Options{
 		Redis: redis, Self: self, Log: log,
@@ -118,13 +122,13 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 		between = faultbus.Wrap(between, faultbus.Options{DropOneIn: cfg.FaultBusDrop, Seed: uint64(self.Epoch)})
 	}
 	*e = engines{
-		ports: ports, clock: clock, sessions: sessions, bus: between, blobs: blobs, verify: clusterVerify, maxCommits: clusterCommits,
-		admission: admission,
-		presence:  redispresence.New(redispresence.Options{Redis: redis, Sessions: sessions, Self: self, Users: ports.Users, Log: log}),
-		local:     sessions.SetLocal,
-		settled:   hints.Settled,
-		unfit:     clock.Off,
-		finder:    nothingFound{},
+		ports: ports, clock: clock, sessions: sessions, bus: between, blobs: blobs, mediaAt: mediaAt, verify: clusterVerify,
+		admission: admission, maxCommits: clusterCommits,
+		presence: redispresence.New(redispresence.Options{Redis: redis, Sessions: sessions, Self: self, Users: ports.Users, Log: log}),
+		local:    sessions.SetLocal,
+		settled:  hints.Settled,
+		unfit:    clock.Off,
+		finder:   nothingFound{},
 		backup: func(context.Context, string) (operate.Backup, error) {
 			return operate.Backup{}, chat.Invalid("store", "a cluster is backed up with its database's own tools (nodetool snapshot), not by murre")
 		},

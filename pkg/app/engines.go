@@ -25,7 +25,8 @@ type engines struct {
 	admission admit.Admission
 	presence  presence.Presence
 	blobs     media.Blobs
-	alone     bool // there are no other gateways
+	mediaAt   string // the address where browsers fetch and send media themselves; "": this server
+	alone     bool   // there are no other gateways
 
 	// before run ahead of everything else, in the order of what stands on what; they end last.
 	before []part

@@ -56,6 +56,7 @@ var layers = []layer{
 	{"pkg/gateway", join(ports, "pkg/chat", "pkg/protocol", "pkg/service", "pkg/inbox", "pkg/router", "pkg/auth"), "the gateway stands on the use cases, beside REST; engines are app's choice"},
 	{"pkg/httpapi", join(ports, "pkg/chat", "pkg/protocol", "pkg/service", "pkg/auth", "pkg/inbox"), "REST stands on the use cases, beside the gateway; engines are app's choice"},
 
+	{"pkg/webui", nil, "the web client's files are the same for everyone: what serves them knows no chat"},
 	{"pkg/client", []string{"pkg/chat", "pkg/protocol"}, "the public client shares the protocol with the server and nothing else"},
 	{"pkg/check", []string{"pkg/chat"}, "the checker judges histories; sharing code with the server would share its mistakes"},
 	{"pkg/config", []string{"pkg/chat", "pkg/admit"}, "options are plain values; app turns them into parts"},

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -194,6 +195,24 @@ func TestHeaders(t *testing.T) {
 	require.Contains(t, a.header.Get("Set-Cookie"), "Secure")
 	require.NotEmpty(t, a.header.Get("Strict-Transport-Security"))
 	require.Equal(t, "no-store", a.header.Get("Cache-Control"))
+}
+
+// A home of its own gets what no other route takes, and nothing of the API's.
+func TestHome(t *testing.T) {
+	s := newStack(t, func(s *settings) {
+		s.api = func(o *httpapi.Options) {
+			o.Home = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.WriteString(w, "home of "+r.Method+" "+r.URL.Path)
+			})
+		}
+	})
+	for path, want := range map[string]string{"/": "home of GET /", "/c/1": "home of GET /c/1", "/demo": "home of GET /demo", "/healthz": "ok\n"} {
+		require.Equal(t, want, string(s.do("GET", path, nil, nil).body))
+	}
+	require.Equal(t, "home of POST /x", string(s.do("POST", "/x", nil, nil).body))
+	require.Equal(t, 404, s.do("GET", api+"/nothing", nil, nil).status)
+	require.Equal(t, 401, s.do("GET", api+"/me", nil, nil).status)
+	require.Contains(t, string(s.do("GET", "/docs", nil, nil).body), "API reference")
 }
 
 func TestPages(t *testing.T) {
