@@ -1,0 +1,213 @@
+// Writes src/protocol/generated-frames.ts and generated-rest.ts from what the server says about itself.
+//
+//   node scripts/generate.mjs             asks a murre binary that it starts (MURRE_BIN, default ../bin/murre)
+//   MURRE_URL=http://… node scripts/…     asks a server that runs
+//   … --check                             changes nothing, fails when the files are out of date
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const target = join(here, '../src/protocol')
+
+async function freePort() {
+  const server = createServer()
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function documents() {
+  const read = async (base) => Promise.all(['/asyncapi.json', '/openapi.json'].map(async (path) => {
+    const response = await fetch(base + path)
+    if (!response.ok) throw new Error(`${path}: status ${response.status}`)
+    return response.json()
+  }))
+  if (process.env.MURRE_URL) return read(process.env.MURRE_URL)
+  const data = await mkdtemp(join(tmpdir(), 'murre-generate-'))
+  const base = `http://127.0.0.1:${await freePort()}`
+  const bin = process.env.MURRE_BIN ?? join(here, '../../bin/murre')
+  const server = spawn(bin, ['serve', '--listen', base.slice(7), '--admin', 'off', '--data', data], { stdio: 'ignore' })
+  const ended = new Promise((_, reject) => {
+    server.once('error', reject)
+    server.once('exit', (code) => reject(new Error(`${bin} ended with ${code}`)))
+  })
+  ended.catch(() => undefined)
+  try {
+    for (const deadline = Date.now() + 60_000; ;) {
+      const ready = await Promise.race([fetch(base + '/healthz').then((r) => r.ok, () => false), ended])
+      if (ready) break
+      if (Date.now() > deadline) throw new Error('the server did not start')
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    return await read(base)
+  } finally {
+    server.kill()
+    await new Promise((resolve) => (server.exitCode === null ? server.once('exit', resolve) : resolve()))
+    await rm(data, { recursive: true, force: true })
+  }
+}
+
+// Tidy so that two schemas that mean the same compare as the same.
+function shape(s) {
+  if (Array.isArray(s)) return s.map(shape)
+  if (s === null || typeof s !== 'object') return s
+  const out = {}
+  for (const key of Object.keys(s).sort()) {
+    if (['description', 'title', 'summary', 'default', 'additionalProperties'].includes(key) && typeof s[key] !== 'object') continue
+    out[key] = shape(s[key])
+  }
+  return out
+}
+
+// A writer of zod/mini code for the JSON Schema that our documents use.
+class Writer {
+  constructor(names) {
+    this.names = names // schema as text -> its name
+    this.patterns = new Map()
+  }
+
+  pattern(p) {
+    if (!this.patterns.has(p)) this.patterns.set(p, `pattern${this.patterns.size + 1}`)
+    return this.patterns.get(p)
+  }
+
+  of(s, self) {
+    if (s.$ref) return lower(s.$ref.split('/').pop())
+    const name = this.names.get(JSON.stringify(shape(s)))
+    if (name && name !== self) return lower(name)
+    if (s.anyOf && !s.type) return `z.union([${s.anyOf.map((x) => this.of(x)).join(', ')}])`
+    if (s.const !== undefined) return `z.literal(${JSON.stringify(s.const)})`
+    if (s.enum) return `z.enum([${s.enum.map((x) => JSON.stringify(x)).join(', ')}])`
+    switch (s.type) {
+      case 'object': return this.object(s)
+      case 'array': return `z.array(${this.of(s.items)})`
+      case 'string': return s.pattern ? `z.string().check(z.regex(${this.pattern(s.pattern)}))` : 'z.string()'
+      case 'integer': return 'z.int()'
+      case 'number': return 'z.number()'
+      case 'boolean': return 'z.boolean()'
+      default: return 'z.unknown()'
+    }
+  }
+
+  object(s) {
+    const required = new Set(s.required ?? [])
+    if (!s.properties && typeof s.additionalProperties === 'object') return `z.record(z.string(), ${this.of(s.additionalProperties)})`
+    const lines = Object.entries(s.properties ?? {}).map(([key, value]) => {
+      const type = this.of(value)
+      const doc = value.description ? `  /** ${value.description} */\n` : ''
+      return `${doc}  ${key}: ${required.has(key) ? type : `z.optional(${type})`},`
+    })
+    return lines.length ? `z.object({\n${lines.join('\n')}\n})` : 'z.object({})'
+  }
+}
+
+const lower = (name) => name[0].toLowerCase() + name.slice(1)
+const camel = (name) => name.replace(/_(.)/g, (_, c) => c.toUpperCase())
+const upper = (name) => name[0].toUpperCase() + name.slice(1)
+
+function header(writer) {
+  const patterns = [...writer.patterns].map(([p, name]) => `const ${name} = /${p.replaceAll('/', '\\/')}/`).join('\n')
+  return `// Generated by scripts/generate.mjs from the server's own documents. Do not edit.\nimport * as z from 'zod/mini'\n${patterns ? `\n${patterns}\n` : ''}`
+}
+
+// References first: a const must stand before its use.
+function inOrder(schemas) {
+  const done = new Set()
+  const out = []
+  const visit = (name) => {
+    if (done.has(name)) return
+    done.add(name)
+    for (const [, ref] of JSON.stringify(schemas[name]).matchAll(/"#\/components\/schemas\/(\w+)"/g)) visit(ref)
+    out.push(name)
+  }
+  Object.keys(schemas).sort().forEach(visit)
+  return out
+}
+
+function frames(doc) {
+  const schemas = { ...doc.components.schemas }
+  delete schemas.Event // written below: its parts are the frames' own payloads
+  const names = new Map(Object.entries(schemas).map(([name, s]) => [JSON.stringify(shape(s)), name]))
+  const w = new Writer(names)
+  const body = []
+  for (const name of ['Limits', 'Media', 'Reaction', 'Message']) {
+    body.push(`export const ${lower(name)} = ${w.of(schemas[name], name)}\nexport type ${name} = z.infer<typeof ${lower(name)}>`)
+  }
+  const server = []
+  const client = []
+  const durable = doc.components.schemas.Event.anyOf.map((e) => e.properties.type.const)
+  const entries = Object.entries(doc.components.messages)
+  // pending_messages holds events of the others, so it comes last.
+  entries.sort(([a], [b]) => (a === 'server.pending_messages') - (b === 'server.pending_messages'))
+  for (const [key, message] of entries) {
+    const [side, type] = key.split('.')
+    const payload = message.payload.properties.payload
+    const optional = !message.payload.required?.includes('payload')
+    const name = `${side === 'client' ? 'send' : ''}${side === 'client' ? upper(camel(type)) : camel(type)}Payload`
+    const code = key === 'server.pending_messages'
+      ? w.of({ ...payload, properties: { ...payload.properties, events: { type: 'array', items: { $ref: 'pendingEvent' } } } })
+      : payload.$ref || names.has(JSON.stringify(shape(payload))) ? w.of(payload) : w.of(payload)
+    if (key === 'server.pending_messages') {
+      body.push(`/** One event of a batch that is no message; of a newer server perhaps one that we don't know. */\nexport const pendingEvent = z.object({ type: z.string(), payload: z.unknown(), eventId: z.string().check(z.regex(${w.pattern(doc.components.schemas.Event.anyOf[0].properties.eventId.pattern)})) })\nexport type PendingEvent = z.infer<typeof pendingEvent>`)
+    }
+    body.push(`/** ${message.summary} */\nexport const ${name} = ${code}\nexport type ${upper(name)} = z.infer<typeof ${name}>`)
+    ;(side === 'client' ? client : server).push([type, name, optional])
+  }
+  body.push(`/** What the server sends, by type. */\nexport const serverPayloads = {\n${server.map(([t, n, o]) => `  ${t}: ${o ? `z.optional(${n})` : n},`).join('\n')}\n}`)
+  body.push(`/** What a client sends, by type. */\nexport interface ClientPayloads {\n${client.map(([t, n, o]) => `  ${t}${o ? '?' : ''}: ${upper(n)}`).join('\n')}\n}`)
+  body.push(`/** Types of events that stand in the log, beside messages. */\nexport const durableTypes = [${durable.map((d) => `'${d}'`).join(', ')}] as const`)
+  const codes = doc['x-error-codes']
+  body.push(`/** What each error code means for a client: whether trying again may help. */\nexport const errorCodes = {\n${codes.map((c) => `  ${c.code}: { http: ${c.http}, retry: ${c.retry} },`).join('\n')}\n} as const\nexport type ServerErrorCode = keyof typeof errorCodes`)
+  body.push(`/** Close codes of the socket. */\nexport const closeCodes: Record<number, { reason: string; reconnect: boolean }> = {\n${doc['x-close-codes'].map((c) => `  ${c.code}: { reason: ${JSON.stringify(c.reason)}, reconnect: ${c.reconnect} },`).join('\n')}\n}`)
+  return `${header(w)}\n${body.join('\n\n')}\n`
+}
+
+function rest(doc) {
+  const schemas = doc.components.schemas
+  const w = new Writer(new Map())
+  const inputs = []
+  const body = inOrder(schemas).flatMap((name) => {
+    // Of what we send only the types matter: the server checks it.
+    if (name.endsWith('InputBody')) {
+      inputs.push(name)
+      return []
+    }
+    const s = name === 'Problem' ? { ...schemas[name], properties: { ...schemas[name].properties, code: { type: 'string' } } } : schemas[name]
+    const title = name.replace(/OutputBody$/, 'Answer')
+    return [`export const ${lower(title)} = ${w.of(s, name).replaceAll('OutputBody', 'Answer')}\nexport type ${title} = z.infer<typeof ${lower(title)}>`]
+  })
+  for (const name of inputs) body.push(`export interface ${name.replace(/Body$/, '')} ${typeOf(schemas[name])}`)
+  return `${header(w)}\n${body.join('\n\n')}\n`
+}
+
+function typeOf(s) {
+  if (s.enum) return s.enum.map((x) => `'${x}'`).join(' | ')
+  switch (s.type) {
+    case 'array': return `${typeOf(s.items)}[]`
+    case 'integer': case 'number': return 'number'
+    case 'boolean': return 'boolean'
+    case 'object': {
+      const required = new Set(s.required ?? [])
+      return `{\n${Object.entries(s.properties).map(([key, value]) => `${value.description ? `  /** ${value.description} */\n` : ''}  ${key}${required.has(key) ? '' : '?'}: ${typeOf(value)}`).join('\n')}\n}`
+    }
+    default: return 'string'
+  }
+}
+
+const [asyncapi, openapi] = await documents()
+const files = { 'generated-frames.ts': frames(asyncapi), 'generated-rest.ts': rest(openapi) }
+let stale = false
+for (const [name, text] of Object.entries(files)) {
+  const path = join(target, name)
+  const before = await readFile(path, 'utf8').catch(() => '')
+  if (before === text) continue
+  stale = true
+  if (process.argv.includes('--check')) console.error(`${name} is out of date: npm run generate`)
+  else await writeFile(path, text)
+}
+if (stale && process.argv.includes('--check')) process.exit(1)

@@ -1,0 +1,6 @@
+export * from './frames'
+export * from './ids'
+export { closeCodes, errorCodes } from './generated-frames'
+export type { ClientPayloads, Limits, Media, Message, MessageStatusPayload, Reaction, ServerErrorCode, WelcomePayload } from './generated-frames'
+export * as restSchemas from './generated-rest'
+export type * as Rest from './generated-rest'
