@@ -1,0 +1,6 @@
+export * from './eviction'
+export * from './indexeddb'
+export * from './memory'
+export * from './ranges'
+export * from './records'
+export * from './storage'

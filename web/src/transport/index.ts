@@ -1,0 +1,7 @@
+export * from './backoff'
+export * from './clock'
+export * from './endpoints'
+export * from './errors'
+export * from './rest'
+export * from './socket'
+export * from './upload'
