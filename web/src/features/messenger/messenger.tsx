@@ -1,0 +1,84 @@
+import { lazy, Suspense, useEffect } from "react";
+import { OverlayHost } from "../../ui/overlay";
+import { Toast } from "../../ui/toast";
+import { AuthScreen } from "../auth/auth-screen";
+import { Banner } from "../connection/banner";
+import { ChatPane } from "../chat/chat-pane";
+import { ListPane } from "../conversations/list-pane";
+import { usePageSignals } from "../notifications/page-signals";
+import { useClient, useLive, useScreen } from "./context";
+import css from "./messenger.module.css";
+
+const DetailsPane = lazy(() => import("../people/details-pane"));
+const Dialogs = lazy(() => import("./dialogs"));
+
+export function Messenger({ page }: { page: boolean }) {
+  const client = useClient();
+  const { state, user } = useLive(client.session);
+  const toast = useScreen((screen) => screen.toast);
+  if (state === "starting") return <div className={css.frame} aria-busy="true" />;
+  return (
+    <OverlayHost className={css.frame}>
+      {user !== null && state === "signed-in" ? <Panes page={page} /> : <AuthScreen />}
+      {toast !== null && <Toast key={toast.count} text={toast.text} />}
+    </OverlayHost>
+  );
+}
+
+function Panes({ page }: { page: boolean }) {
+  const { conversationId, details } = useScreen((screen) => screen.route);
+  const dialog = useScreen((screen) => screen.dialog);
+  const focusSearch = useScreen((screen) => screen.focusSearch);
+  usePageSignals(page);
+
+  useEffect(() => {
+    if (!page) return;
+    function onKey(event: KeyboardEvent) {
+      if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        focusSearch();
+      }
+    }
+    addEventListener("keydown", onKey);
+    return () => { removeEventListener("keydown", onKey); };
+  }, [page, focusSearch]);
+
+  const pane = conversationId === null ? "list" : details ? "details" : "chat";
+  return (
+    <div className={css.messenger} data-pane={pane}>
+      <Banner />
+      <div className={css.panes}>
+        <div className={css.list}>
+          <ListPane />
+        </div>
+        <main className={css.chat}>
+          {conversationId === null ? <Welcome /> : <ChatPane key={conversationId} conversationId={conversationId} />}
+        </main>
+        {conversationId !== null && details && (
+          <aside className={css.details} aria-label="Details">
+            <Suspense>
+              <DetailsPane key={conversationId} conversationId={conversationId} />
+            </Suspense>
+          </aside>
+        )}
+      </div>
+      {dialog !== null && (
+        <Suspense>
+          <Dialogs dialog={dialog} />
+        </Suspense>
+      )}
+    </div>
+  );
+}
+
+function Welcome() {
+  return (
+    <div className={css.welcome}>
+      <img src="/icon.svg" alt="" width={72} height={72} />
+      <h1>Murre</h1>
+      <p>
+        Choose a conversation, or start one. <kbd>Ctrl</kbd> <kbd>K</kbd> searches.
+      </p>
+    </div>
+  );
+}
