@@ -1,0 +1,35 @@
+import { existsSync } from 'node:fs'
+import { defineConfig, devices } from '@playwright/test'
+
+// The system's browser: what Debian ships is what its people have. CHROMIUM names another one.
+const chromium = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path))
+
+export default defineConfig({
+  testDir: 'e2e',
+  testMatch: '*.spec.ts',
+  // MURRE_WEB_URL points at a server that somebody else runs, a cluster's balancer for one: then tests that end and start
+  // their own server, or need --demo, are not for it.
+  ...(process.env.MURRE_WEB_URL !== undefined && { grepInvert: /@own-server/ }),
+  outputDir: 'test-results',
+  fullyParallel: true,
+  workers: Number(process.env.WEB_TEST_WORKERS ?? 2),
+  retries: 0,
+  forbidOnly: true,
+  // Generous: a machine that does other things besides must not make a right client look wrong.
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
+  reporter: [['list']],
+  use: {
+    ...devices['Desktop Chrome'],
+    actionTimeout: 20_000,
+    navigationTimeout: 30_000,
+    screenshot: 'only-on-failure',
+    trace: 'retain-on-failure',
+    launchOptions: { executablePath: chromium, args: ['--force-color-profile=srgb'] },
+  },
+  projects: [
+    { name: 'chromium', grepInvert: /@measure/ },
+    // What is measured runs by itself, after everything else.
+    { name: 'measure', grep: /@measure/, dependencies: process.env.WEB_MEASURE_ONLY === undefined ? ['chromium'] : [], fullyParallel: false },
+  ],
+})
