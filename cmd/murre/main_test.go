@@ -66,6 +66,20 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
+// What --demo prints names only what this program has.
+func TestDemoSaysWhatThereIs(t *testing.T) {
+	for _, web := range []bool{true, false} {
+		var b strings.Builder
+		printDemo(&b, "http://127.0.0.1:8080", "bin/murre", web)
+		if !strings.Contains(b.String(), "bin/murre chat --url http://127.0.0.1:8080 --user alice") {
+			t.Errorf("no line to copy:\n%s", b.String())
+		}
+		if strings.Contains(b.String(), "http://127.0.0.1:8080/demo\n") != web {
+			t.Errorf("with a web client %v:\n%s", web, b.String())
+		}
+	}
+}
+
 func TestID(t *testing.T) {
 	_, text, _ := murre(t, "", "id", "0AKYAXTH40001")
 	if !strings.Contains(text, "time       2026-11-22T04:22:23.625Z") || !strings.Contains(text, "sequence   1") {
