@@ -39,6 +39,8 @@ type fleet struct {
 	nodes int // of Cassandra
 	runs  int
 	keep  bool // data and logs stay at the end
+
+	warmed *native.Cluster // has borne the whole load before
 }
 
 // up brings the cluster up with so many Cassandra nodes, or what has ended of it; one of another size is replaced.
@@ -104,14 +106,9 @@ func (fl *fleet) steady(ctx context.Context) error {
 	if fl.o.Short {
 		return nil
 	}
-	t := time.NewTimer(steadyClusterAge - time.Since(fl.srv.began))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	ctx, cancel := context.WithTimeout(ctx, trustWait)
+	defer cancel()
+	return fl.c.AwaitTrust(ctx)
 }
 
 // repair starts what has ended.

@@ -19,11 +19,15 @@ type liveness struct {
 }
 
 // judgeLive looks at all receptions of a run. Call it when nothing is owed any more.
-func judgeLive(samples []sample, blow, over time.Time) liveness {
+// What was due before calm doesn't count.
+func judgeLive(samples []sample, calm, blow, over time.Time) liveness {
 	var l liveness
 	seconds := map[int64][]time.Duration{}
 	var before []time.Duration
 	for _, s := range samples {
+		if s.due < calm.UnixNano() {
+			continue
+		}
 		l.worst = max(l.worst, s.took)
 		if s.due < blow.UnixNano() {
 			if s.due+int64(s.took) < blow.UnixNano() {

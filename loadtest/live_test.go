@@ -24,20 +24,20 @@ func TestJudgeLive(t *testing.T) {
 		}
 		all = append(all, at(s, took)...)
 	}
-	l := judgeLive(all, blow, blow.Add(3*time.Second))
+	l := judgeLive(all, blow.Add(-time.Hour), blow, blow.Add(3*time.Second))
 	if l.bad != 2 || l.out != 5*time.Second || l.back != 2*time.Second || l.worst != 3*time.Second || l.p99 != 5*time.Millisecond {
 		t.Errorf("%+v", l)
 	}
 	// One slow reception in 200 leaves a second live; none at all was ever stopped.
 	calm := append(at(1, time.Millisecond), sample{blow.Add(time.Second).UnixNano(), 5 * time.Second})
-	if l := judgeLive(calm, blow, blow); l.bad != 0 || l.back != 0 || l.worst != 5*time.Second {
+	if l := judgeLive(calm, blow.Add(-time.Hour), blow, blow); l.bad != 0 || l.back != 0 || l.worst != 5*time.Second {
 		t.Errorf("%+v", l)
 	}
 	// What was under way at the blow counts.
-	if l := judgeLive(at(-0.5, 2*time.Second), blow, blow); l.bad != 1 || l.back != time.Second {
+	if l := judgeLive(at(-0.5, 2*time.Second), blow.Add(-time.Hour), blow, blow); l.bad != 1 || l.back != time.Second {
 		t.Errorf("%+v", l)
 	}
-	if l := judgeLive(nil, blow, blow); l != (liveness{}) {
+	if l := judgeLive(nil, blow.Add(-time.Hour), blow, blow); l != (liveness{}) {
 		t.Errorf("%+v", l)
 	}
 }

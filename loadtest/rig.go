@@ -274,19 +274,22 @@ func (p *ramp) more() {
 // runs, because it can't know what came before it.
 const steadyAge = 12 * time.Second
 
-// steadyClusterAge is the same of a gateway: for a minute it takes no word of Redis for a message being new.
-const steadyClusterAge = 65 * time.Second
+// trustWait bounds how long is waited for gateways to believe what Redis remembers, which takes them a minute.
+const trustWait = 3 * time.Minute
 
 // warmUp lets the load run until figures are those of a server that has been up for a while. The shortest form, which
 // sets no targets, doesn't wait for that.
 func (r *rig) warmUp(ctx context.Context) error {
 	d := r.scale.warm
 	if r.scale.warm >= time.Second {
-		age := steadyAge
+		d = max(d, steadyAge-time.Since(r.s.began))
 		if r.fleet != nil {
-			age = steadyClusterAge
+			trust, cancel := context.WithTimeout(ctx, trustWait)
+			defer cancel()
+			if err := r.fleet.c.AwaitTrust(trust); err != nil {
+				return err
+			}
 		}
-		d = max(d, age-time.Since(r.s.began))
 	}
 	return r.sleep(ctx, d)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -156,6 +157,41 @@ func (c *Cluster) Launch(name string, args ...string) error {
 // AwaitReady waits until a member that was launched serves.
 func (c *Cluster) AwaitReady(ctx context.Context, name string) error {
 	return c.with(name, func(m *member) error { return m.awaitReady(ctx) })
+}
+
+// AwaitTrust waits until every gateway believes what Redis remembers, which takes a minute after they first met, or after
+// data was lost. Until then they claim each message by compare-and-set in the store. ctx bounds it.
+func (c *Cluster) AwaitTrust(ctx context.Context) error {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for _, m := range c.kind("gateway-") {
+		name := m.name
+		for !c.trusts(ctx, name) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return fmt.Errorf("native: %s doesn't trust Redis: %w", name, ctx.Err())
+			}
+		}
+	}
+	return nil
+}
+
+// trusts reports whether a gateway's metrics say that it trusts Redis.
+func (c *Cluster) trusts(ctx context.Context, name string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Admin(name)+"/metrics", http.NoBody)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	return err == nil && strings.Contains(string(body), "\nmurre_redis_trusted 1\n")
 }
 
 // AwaitEnd waits until a member has ended by itself.

@@ -15,6 +15,9 @@ import (
 const (
 	// stepTimeout bounds the store calls of one step.
 	stepTimeout = 15 * time.Second
+	// saveEvery is how many seconds lie between two saves while something is acked beyond a trailing horizon. The connection's
+	// end stores all; what was acked since the last save comes once more when a gateway is killed.
+	saveEvery = 10
 	// stepEvery is how long after a step a device that isn't quiet has its next.
 	stepEvery = int64(1000)
 	// verifyPage is how many events one verify read takes at a time, and maxVerifyPages how many such reads a step makes.
@@ -196,7 +199,14 @@ func (d *Device) saveDue() bool {
 	sec := uint32(d.log.mono() / 1000)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.batch && sec == d.saved && !d.back {
+	every := uint32(0)
+	switch {
+	case d.log.lag > 0 && d.main.ackedBeyond():
+		every = saveEvery
+	case d.batch:
+		every = 1
+	}
+	if !d.back && d.saved != 0 && sec-d.saved < every {
 		return false
 	}
 	d.saved = sec

@@ -163,6 +163,11 @@ func (s *stream) has(m chat.MessageID) bool {
 		slices.ContainsFunc(s.w.acked, func(a ack) bool { return a.message == m })
 }
 
+// ackedBeyond reports whether something is acked that the cursor has not passed.
+func (s *stream) ackedBeyond() bool {
+	return s.w != nil && len(s.w.acked) > 0 && s.w.acked[len(s.w.acked)-1].event > s.cursor()
+}
+
 // owed returns the joins that must be shown again after a reconnect, acked or not, because something that hangs on them
 // is open.
 func (w *traffic) owed() (events []chat.EventID) {

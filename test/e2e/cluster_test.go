@@ -2,13 +2,10 @@ package e2e_test
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -85,38 +82,10 @@ func startCluster(t *testing.T) *native.Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	awaitTrust(ctx, t, c)
+	if err := c.AwaitTrust(ctx); err != nil {
+		t.Fatal(err)
+	}
 	return c
-}
-
-// awaitTrust waits until the gateways trust the new Redis Cluster, which they do after a minute: till then claims are taken
-// in the store by compare-and-set, which is right and slow.
-func awaitTrust(ctx context.Context, t *testing.T, c *native.Cluster) {
-	t.Helper()
-	trusted := func(name string) bool {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Admin(name)+"/metrics", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		return err == nil && strings.Contains(string(body), "\nmurre_redis_trusted 1\n")
-	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for _, name := range []string{"gateway-1", "gateway-2", "gateway-3"} {
-		for !trusted(name) {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				t.Fatalf("%s doesn't trust Redis", name)
-			}
-		}
-	}
 }
 
 // TestCluster is the suite of the embedded server, unchanged.
