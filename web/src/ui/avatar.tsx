@@ -38,9 +38,22 @@ export function Avatar({ id, name, url, kind = "person", size = "m", online }: A
   const [broken, setBroken] = useState<string>();
   const letters = initials(name);
   return (
-    <span className={[css["avatar"], css[size], css[`hue${hueOf(id)}`], kind === "person" ? undefined : css["square"]].filter(Boolean).join(" ")} aria-hidden="true">
+    <span
+      className={[css["avatar"], css[size], css[`hue${hueOf(id)}`], kind === "person" ? undefined : css["square"]]
+        .filter(Boolean)
+        .join(" ")}
+      aria-hidden="true"
+    >
       {url !== undefined && url !== broken ? (
-        <img src={url} alt="" className={css["picture"]} onError={() => { setBroken(url); }} draggable={false} />
+        <img
+          src={url}
+          alt=""
+          className={css["picture"]}
+          onError={() => {
+            setBroken(url);
+          }}
+          draggable={false}
+        />
       ) : kind === "channel" ? (
         <Icon name="channel" />
       ) : letters === "" ? (

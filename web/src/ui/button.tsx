@@ -18,7 +18,12 @@ export function Button({ tone = "plain", busy = false, children, className, disa
   );
 }
 
-type IconButtonProps = Omit<ComponentProps<"button">, "children"> & { icon: IconName; label: string; tone?: "plain" | "accent"; badge?: number };
+type IconButtonProps = Omit<ComponentProps<"button">, "children"> & {
+  icon: IconName;
+  label: string;
+  tone?: "plain" | "accent";
+  badge?: number;
+};
 
 /** A round button with a picture; its label is its name for screen readers and its tooltip. */
 export function IconButton({ icon, label, tone = "plain", badge, className, type = "button", ...rest }: IconButtonProps) {

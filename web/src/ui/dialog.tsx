@@ -10,7 +10,12 @@ export function Dialog({ title, onClose, children, actions, wide = false }: Dial
   const id = useId();
   return (
     <Layer onClose={onClose}>
-      <div className={[css["dialog"], wide ? css["wide"] : undefined].filter(Boolean).join(" ")} role="dialog" aria-modal="true" aria-labelledby={id}>
+      <div
+        className={[css["dialog"], wide ? css["wide"] : undefined].filter(Boolean).join(" ")}
+        role="dialog"
+        aria-modal="true"
+        aria-labelledby={id}
+      >
         <header className={css["head"]}>
           <h2 id={id} className={css["title"]}>
             {title}

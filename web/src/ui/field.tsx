@@ -56,7 +56,9 @@ export function Toggle({ label, hint, checked, onChange, disabled = false }: Tog
         checked={checked}
         disabled={disabled}
         aria-describedby={hint === undefined ? undefined : `${id}-hint`}
-        onChange={(event) => { onChange(event.target.checked); }}
+        onChange={(event) => {
+          onChange(event.target.checked);
+        }}
       />
     </div>
   );

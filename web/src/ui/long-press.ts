@@ -14,14 +14,18 @@ type Handlers = {
 export function useLongPress(onPress: (at: { x: number; y: number }) => void): Handlers {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const start = useRef({ x: 0, y: 0 });
-  const stop = () => { clearTimeout(timer.current); };
+  const stop = () => {
+    clearTimeout(timer.current);
+  };
   useEffect(() => stop, []);
   return {
     onPointerDown(event) {
       stop();
       if (event.pointerType !== "touch" || !event.isPrimary) return;
       start.current = { x: event.clientX, y: event.clientY };
-      timer.current = setTimeout(() => { onPress(start.current); }, after);
+      timer.current = setTimeout(() => {
+        onPress(start.current);
+      }, after);
     },
     onPointerMove(event) {
       if (Math.hypot(event.clientX - start.current.x, event.clientY - start.current.y) > slack) stop();

@@ -45,6 +45,8 @@ export function Menu({ label, items, at, onClose, head }: MenuProps) {
     <Layer onClose={onClose} scrim={false}>
       <div
         ref={box}
+        role={head === undefined ? undefined : "dialog"}
+        aria-label={head === undefined ? undefined : label}
         className={css["menu"]}
         style={place === undefined ? { visibility: "hidden" } : place}
         onKeyDown={onKeyDown}
@@ -59,7 +61,10 @@ export function Menu({ label, items, at, onClose, head }: MenuProps) {
               tabIndex={-1}
               data-autofocus={index === 0 && head === undefined ? "" : undefined}
               className={[css["item"], item.danger === true ? css["danger"] : undefined].filter(Boolean).join(" ")}
-              onClick={() => { onClose(); item.onSelect(); }}
+              onClick={() => {
+                onClose();
+                item.onSelect();
+              }}
             >
               <Icon name={item.icon} size={20} />
               {item.label}

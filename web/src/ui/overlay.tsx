@@ -1,4 +1,15 @@
-import { createContext, useCallback, useContext, useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import {
+  createContext,
+  useCallback,
+  useContext,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type ReactNode,
+} from "react";
 import { createPortal } from "react-dom";
 import css from "./overlay.module.css";
 
@@ -6,7 +17,13 @@ import css from "./overlay.module.css";
  * Dialogs and menus live inside the element they belong to, not in the page's top layer: two messengers may stand side by
  * side on one page, and a dialog of one must leave the other usable. What lies under the topmost layer is inert.
  */
-type Overlay = { host: HTMLElement | null; frame: HTMLElement | null; stack: readonly string[]; push: (id: string) => void; pop: (id: string) => void };
+type Overlay = {
+  host: HTMLElement | null;
+  frame: HTMLElement | null;
+  stack: readonly string[];
+  push: (id: string) => void;
+  pop: (id: string) => void;
+};
 
 const OverlayContext = createContext<Overlay | null>(null);
 
@@ -14,8 +31,12 @@ export function OverlayHost({ children, className }: { children: ReactNode; clas
   const [host, setHost] = useState<HTMLElement | null>(null);
   const [frame, setFrame] = useState<HTMLElement | null>(null);
   const [stack, setStack] = useState<readonly string[]>([]);
-  const push = useCallback((id: string) => { setStack((now) => [...now, id]); }, []);
-  const pop = useCallback((id: string) => { setStack((now) => now.filter((other) => other !== id)); }, []);
+  const push = useCallback((id: string) => {
+    setStack((now) => [...now, id]);
+  }, []);
+  const pop = useCallback((id: string) => {
+    setStack((now) => now.filter((other) => other !== id));
+  }, []);
   const overlay = useMemo(() => ({ host, frame, stack, push, pop }), [host, frame, stack, push, pop]);
   return (
     <OverlayContext value={overlay}>
@@ -51,7 +72,12 @@ export function Layer({ children, onClose, scrim = true }: { children: ReactNode
       pop(id);
       // The rest of the page is inert until the stack has changed; only then does it take the focus.
       requestAnimationFrame(() => {
-        if (before instanceof HTMLElement && before.isConnected && (document.activeElement === null || document.activeElement === document.body)) before.focus();
+        if (
+          before instanceof HTMLElement &&
+          before.isConnected &&
+          (document.activeElement === null || document.activeElement === document.body)
+        )
+          before.focus();
       });
     };
   }, [id, push, pop]);
@@ -65,6 +91,8 @@ export function Layer({ children, onClose, scrim = true }: { children: ReactNode
 
   if (host === null) return null;
   return createPortal(
+    // Escape comes from whatever has the focus inside; a press beside the content is a pointer's way of saying the same.
+    // eslint-disable-next-line jsx-a11y/no-static-element-interactions
     <div
       ref={layer}
       className={[css["layer"], scrim ? css["scrim"] : undefined].filter(Boolean).join(" ")}
@@ -75,7 +103,9 @@ export function Layer({ children, onClose, scrim = true }: { children: ReactNode
         event.preventDefault();
         onClose();
       }}
-      onPointerDown={(event) => { if (event.target === event.currentTarget) onClose(); }}
+      onPointerDown={(event) => {
+        if (event.target === event.currentTarget) onClose();
+      }}
     >
       {children}
     </div>,

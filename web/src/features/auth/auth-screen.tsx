@@ -80,7 +80,9 @@ export function AuthScreen() {
           value={username}
           error={fields.username}
           hint={registering ? "3 to 32 of a–z, 0–9, _ and ." : undefined}
-          onChange={(event) => { setUsername(event.target.value.trim().toLowerCase()); }}
+          onChange={(event) => {
+            setUsername(event.target.value.trim().toLowerCase());
+          }}
         />
         {registering && (
           <Field
@@ -92,7 +94,9 @@ export function AuthScreen() {
             value={displayName}
             error={fields.displayName}
             hint="What others see. You can change it later."
-            onChange={(event) => { setDisplayName(event.target.value); }}
+            onChange={(event) => {
+              setDisplayName(event.target.value);
+            }}
           />
         )}
         <Field
@@ -104,7 +108,9 @@ export function AuthScreen() {
           value={password}
           error={fields.password}
           hint={registering ? "At least 10 characters." : undefined}
-          onChange={(event) => { setPassword(event.target.value); }}
+          onChange={(event) => {
+            setPassword(event.target.value);
+          }}
         />
         {failure !== undefined && (
           <p className={css.failure} role="alert">
@@ -114,7 +120,12 @@ export function AuthScreen() {
         <Button type="submit" tone="primary" busy={busy}>
           {busy ? "One moment…" : registering ? "Create account" : "Sign in"}
         </Button>
-        <Button tone="quiet" onClick={() => { turn(registering ? "login" : "register"); }}>
+        <Button
+          tone="quiet"
+          onClick={() => {
+            turn(registering ? "login" : "register");
+          }}
+        >
           {registering ? "I have an account" : "Create an account"}
         </Button>
       </form>

@@ -18,7 +18,14 @@ export function ChatHeader({ conversation }: { conversation: ConversationView })
   return (
     <header className={css.head}>
       <IconButton icon="back" label="Back" className={css.back} onClick={back} />
-      <button type="button" className={css.who} aria-expanded={details} onClick={() => { showDetails(!details); }}>
+      <button
+        type="button"
+        className={css.who}
+        aria-expanded={details}
+        onClick={() => {
+          showDetails(!details);
+        }}
+      >
         <Avatar id={peer?.userId ?? id} name={title} url={picture} kind={type === "direct" ? "person" : type} online={online} />
         <span className={css.words}>
           <h2 className={css.title}>
@@ -29,7 +36,14 @@ export function ChatHeader({ conversation }: { conversation: ConversationView })
           </span>
         </span>
       </button>
-      <IconButton icon="info" label="Details" aria-expanded={details} onClick={() => { showDetails(!details); }} />
+      <IconButton
+        icon="info"
+        label="Details"
+        aria-expanded={details}
+        onClick={() => {
+          showDetails(!details);
+        }}
+      />
     </header>
   );
 }
@@ -38,8 +52,12 @@ function Status({ conversation }: { conversation: ConversationView }) {
   const { type, participantCount, presence, left } = conversation;
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
-    const timer = setInterval(() => { setNow(Date.now()); }, 30_000);
-    return () => { clearInterval(timer); };
+    const timer = setInterval(() => {
+      setNow(Date.now());
+    }, 30_000);
+    return () => {
+      clearInterval(timer);
+    };
   }, []);
   if (left) return "You are no longer a member";
   if (type === "direct") return presenceLine(presence, new Date(Math.max(now, Date.parse(presence?.lastSeen ?? "") || 0)));

@@ -26,22 +26,39 @@ export function ChatPane({ conversationId }: { conversationId: ConversationId })
   const staged = useStaged();
   const input = useRef<HTMLTextAreaElement>(null);
 
-  const attempt = useCallback((work: Promise<unknown>) => { work.catch((error: unknown) => { say(sentence(error)); }); }, [say]);
-  const focusInput = useCallback(() => { input.current?.focus(); }, []);
+  const attempt = useCallback(
+    (work: Promise<unknown>) => {
+      work.catch((error: unknown) => {
+        say(sentence(error));
+      });
+    },
+    [say],
+  );
+  const focusInput = useCallback(() => {
+    input.current?.focus();
+  }, []);
   const react = useCallback(
-    (message: MessageView, emoji: string) => { if (message.id !== undefined) attempt(client.messages.react(conversationId, message.id, emoji)); },
+    (message: MessageView, emoji: string) => {
+      if (message.id !== undefined) attempt(client.messages.react(conversationId, message.id, emoji));
+    },
     [attempt, client, conversationId],
   );
   const actions = useMemo<RowActions>(
     () => ({
-      menu: (message, at) => { if (!message.deleted) setMenu({ message, at }); },
+      menu: (message, at) => {
+        if (!message.deleted) setMenu({ message, at });
+      },
       reply: (message) => {
         compose(conversationId, { mode: "reply", message });
         focusInput();
       },
       react,
-      retry: (message) => { if (message.clientMessageId !== undefined) attempt(client.messages.retry(message.clientMessageId)); },
-      discard: (message) => { if (message.clientMessageId !== undefined) attempt(client.messages.discard(message.clientMessageId)); },
+      retry: (message) => {
+        if (message.clientMessageId !== undefined) attempt(client.messages.retry(message.clientMessageId));
+      },
+      discard: (message) => {
+        if (message.clientMessageId !== undefined) attempt(client.messages.discard(message.clientMessageId));
+      },
     }),
     [attempt, client, compose, conversationId, focusInput, react],
   );
@@ -83,7 +100,16 @@ export function ChatPane({ conversationId }: { conversationId: ConversationId })
       <Composer conversation={conversation} input={input} staged={staged} window={window} />
       {over && <div className={css.drop}>Drop files to send them</div>}
       {menu !== undefined && (
-        <MessageMenu conversation={conversation} message={menu.message} at={menu.at} actions={actions} onEditing={focusInput} onClose={() => { setMenu(undefined); }} />
+        <MessageMenu
+          conversation={conversation}
+          message={menu.message}
+          at={menu.at}
+          actions={actions}
+          onEditing={focusInput}
+          onClose={() => {
+            setMenu(undefined);
+          }}
+        />
       )}
     </section>
   );

@@ -38,7 +38,9 @@ export default function EmojiPicker({ onChoose }: { onChoose: (emoji: string) =>
         aria-label="Search emoji"
         data-autofocus=""
         value={query}
-        onChange={(event) => { setQuery(event.target.value); }}
+        onChange={(event) => {
+          setQuery(event.target.value);
+        }}
         onKeyDown={(event) => {
           const first = groups[0]?.emoji[0];
           if (event.key === "Enter" && query !== "" && first !== undefined) onChoose(first[0]);
@@ -50,7 +52,16 @@ export default function EmojiPicker({ onChoose }: { onChoose: (emoji: string) =>
             <h3 className={css.name}>{group.name}</h3>
             <div className={css.grid}>
               {group.emoji.map(([emoji, name]: Emoji) => (
-                <button key={emoji} type="button" className={css.emoji} aria-label={name} title={name} onClick={() => { onChoose(emoji); }}>
+                <button
+                  key={emoji}
+                  type="button"
+                  className={css.emoji}
+                  aria-label={name}
+                  title={name}
+                  onClick={() => {
+                    onChoose(emoji);
+                  }}
+                >
                   {emoji}
                 </button>
               ))}

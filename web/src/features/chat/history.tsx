@@ -10,7 +10,8 @@ import { useReadReceipts } from "./use-read-receipts";
 import { useTarget } from "./use-target";
 import css from "./history.module.css";
 
-const nearEdge = 12;
+/** Within how many px of a page's end the next one is asked for. */
+const nearEdge = 1_200;
 /** How far from the end still counts as being there, in px. */
 const atEnd = 60;
 
@@ -43,21 +44,20 @@ export function History({ conversation, window: messages, actions, onEscape }: H
     paddingEnd: 12,
     directDomUpdates: true,
     onChange: (instance) => {
-      const range = instance.range;
       setEnd(instance.isAtEnd(atEnd));
-      if (range === null || !placed.current) return;
-      if (range.startIndex < nearEdge) older();
-      if (range.endIndex > instance.options.count - nearEdge) newer();
+      more();
     },
   });
 
-  function older() {
-    const now = messages.get();
-    if (now.hasOlder && !now.loadingOlder) messages.loadOlder().catch(() => undefined); // the snapshot carries the error
-  }
-  function newer() {
-    const now = messages.get();
-    if (now.hasNewer && !now.loadingNewer) messages.loadNewer().catch(() => undefined);
+  /** Asks for the pages beyond the ends that are near. The element is asked where it is: the list's own idea may be a render behind. */
+  function more() {
+    const element = scroller.current;
+    if (element === null || !placed.current) return;
+    const { hasOlder, loadingOlder, hasNewer, loadingNewer } = messages.get();
+    const { scrollTop, scrollHeight, clientHeight } = element;
+    // A load that fails says so in the snapshot, and the next movement asks again.
+    if (hasOlder && !loadingOlder && scrollTop < nearEdge) messages.loadOlder().catch(() => undefined);
+    if (hasNewer && !loadingNewer && scrollHeight - clientHeight - scrollTop < nearEdge) messages.loadNewer().catch(() => undefined);
   }
 
   // Where to begin: at the first unread message, else at the end.
@@ -70,17 +70,29 @@ export function History({ conversation, window: messages, actions, onEscape }: H
   }, [loaded, items, firstUnreadId, virtualizer]);
 
   // A page may be shorter than the screen: then nothing scrolls that would ask for the next one.
-  useEffect(() => {
-    const range = virtualizer.range;
-    if (!placed.current || range === null) return;
-    if (range.startIndex < nearEdge) older();
-  });
+  useEffect(more, [items, messages]);
 
-  const { lit, seek } = useTarget(conversation.id, messages, (index) => { virtualizer.scrollToIndex(index, { align: "center" }); }, () => { say("That message is no longer there."); });
+  const { lit, seek } = useTarget(
+    conversation.id,
+    messages,
+    (index) => {
+      virtualizer.scrollToIndex(index, { align: "center" });
+    },
+    () => {
+      say("That message is no longer there.");
+    },
+  );
 
   function toEnd() {
     if (messages.get().hasNewer) {
-      messages.jumpToNewest().then(() => { virtualizer.scrollToEnd(); }, () => { say("The newest messages can't be read now."); });
+      messages.jumpToNewest().then(
+        () => {
+          virtualizer.scrollToEnd();
+        },
+        () => {
+          say("The newest messages can't be read now.");
+        },
+      );
     } else virtualizer.scrollToEnd({ behavior: "auto" });
   }
 
@@ -119,6 +131,8 @@ export function History({ conversation, window: messages, actions, onEscape }: H
   const rows = virtualizer.getVirtualItems();
   return (
     <div className={css.frame}>
+      {/* One tab stop for all messages: the arrow keys go through them. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}
       <div
         ref={scroller}
         className={css.scroller}
@@ -127,9 +141,12 @@ export function History({ conversation, window: messages, actions, onEscape }: H
         aria-live="off"
         aria-label="Messages"
         aria-busy={!loaded}
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
         onKeyDown={onKeyDown}
-        onBlur={(event) => { if (!event.currentTarget.contains(event.relatedTarget)) setFocused(null); }}
+        onBlur={(event) => {
+          if (!event.currentTarget.contains(event.relatedTarget)) setFocused(null);
+        }}
       >
         {loadingOlder && (
           <div className={css.loading}>

@@ -44,14 +44,16 @@ function safeHref(text: string): string | undefined {
   try {
     const url = new URL(text);
     // A name before the host serves only to make an address look like another's.
-    if ((url.protocol !== "http:" && url.protocol !== "https:") || url.hostname === "" || url.username !== "" || url.password !== "") return undefined;
+    if ((url.protocol !== "http:" && url.protocol !== "https:") || url.hostname === "" || url.username !== "" || url.password !== "")
+      return undefined;
     return url.href;
   } catch {
     return undefined;
   }
 }
 
-const emojiOnly = /^(?:\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?(?:\u200d\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?)*|\p{Regional_Indicator}{2}|\s){1,12}$/u;
+const emojiOnly =
+  /^(?:\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?(?:\u200d\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?)*|\p{Regional_Indicator}{2}|\s){1,12}$/u;
 
 /** A few emoji and nothing else are shown large. */
 export function isEmojiOnly(content: string): boolean {

@@ -10,7 +10,14 @@ const EmojiDialog = lazy(() => import("./emoji-dialog"));
 
 const quick = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
 
-type MenuProps = { conversation: ConversationView; message: MessageView; at: { x: number; y: number }; actions: RowActions; onEditing: () => void; onClose: () => void };
+type MenuProps = {
+  conversation: ConversationView;
+  message: MessageView;
+  at: { x: number; y: number };
+  actions: RowActions;
+  onEditing: () => void;
+  onClose: () => void;
+};
 
 /** What can be done with a message: a reaction at once, the rest by name. */
 export function MessageMenu({ conversation, message, at, actions, onEditing, onClose }: MenuProps) {
@@ -38,31 +45,78 @@ export function MessageMenu({ conversation, message, at, actions, onEditing, onC
   }
 
   const items: (MenuItem | false)[] = [
-    writable && { label: "Reply", icon: "reply", onSelect: () => { actions.reply(message); } },
+    writable && {
+      label: "Reply",
+      icon: "reply",
+      onSelect: () => {
+        actions.reply(message);
+      },
+    },
     content !== "" && {
       label: "Copy text",
       icon: "copy",
       onSelect: () => {
         navigator.clipboard.writeText(content).then(
-          () => { say("Copied."); },
-          () => { say("This browser doesn't allow copying."); },
+          () => {
+            say("Copied.");
+          },
+          () => {
+            say("This browser doesn't allow copying.");
+          },
         );
       },
     },
-    writable && mine && message.contentType === "text" && {
-      label: "Edit",
-      icon: "edit",
+    writable &&
+      mine &&
+      message.contentType === "text" && {
+        label: "Edit",
+        icon: "edit",
+        onSelect: () => {
+          compose(conversation.id, { mode: "edit", message });
+          onEditing();
+        },
+      },
+    stored &&
+      mine && {
+        label: "Who has read it",
+        icon: "info",
+        onSelect: () => {
+          show({ kind: "receipts", message });
+        },
+      },
+    message.state === "failed" && {
+      label: "Try again",
+      icon: "retry",
       onSelect: () => {
-        compose(conversation.id, { mode: "edit", message });
-        onEditing();
+        actions.retry(message);
       },
     },
-    stored && mine && { label: "Who has read it", icon: "info", onSelect: () => { show({ kind: "receipts", message }); } },
-    message.state === "failed" && { label: "Try again", icon: "retry", onSelect: () => { actions.retry(message); } },
-    message.state === "failed" && { label: "Discard", icon: "trash", danger: true, onSelect: () => { actions.discard(message); } },
+    message.state === "failed" && {
+      label: "Discard",
+      icon: "trash",
+      danger: true,
+      onSelect: () => {
+        actions.discard(message);
+      },
+    },
     writable && (mine || conversation.myRole === "admin") && conversation.type !== "direct" && !mine
-      ? { label: "Delete for everyone", icon: "trash", danger: true, onSelect: () => { show({ kind: "delete", message }); } }
-      : writable && mine && { label: "Delete", icon: "trash", danger: true, onSelect: () => { show({ kind: "delete", message }); } },
+      ? {
+          label: "Delete for everyone",
+          icon: "trash",
+          danger: true,
+          onSelect: () => {
+            show({ kind: "delete", message });
+          },
+        }
+      : writable &&
+        mine && {
+          label: "Delete",
+          icon: "trash",
+          danger: true,
+          onSelect: () => {
+            show({ kind: "delete", message });
+          },
+        },
   ];
 
   return (
@@ -75,11 +129,27 @@ export function MessageMenu({ conversation, message, at, actions, onEditing, onC
         writable ? (
           <div className={css.quick} role="group" aria-label="React">
             {quick.map((emoji, index) => (
-              <button key={emoji} type="button" className={css.emoji} aria-label={`React with ${emoji}`} aria-pressed={emoji === own} data-autofocus={index === 0 ? "" : undefined} onClick={() => { choose(emoji); }}>
+              <button
+                key={emoji}
+                type="button"
+                className={css.emoji}
+                aria-label={`React with ${emoji}`}
+                aria-pressed={emoji === own}
+                data-autofocus={index === 0 ? "" : undefined}
+                onClick={() => {
+                  choose(emoji);
+                }}
+              >
                 {emoji}
               </button>
             ))}
-            <IconButton icon="plus" label="More reactions" onClick={() => { setChoosing(true); }} />
+            <IconButton
+              icon="plus"
+              label="More reactions"
+              onClick={() => {
+                setChoosing(true);
+              }}
+            />
           </div>
         ) : undefined
       }

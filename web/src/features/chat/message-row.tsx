@@ -38,7 +38,9 @@ export const MessageRow = memo(function MessageRow(props: RowProps) {
   const { measure, index, message, people, direct, writable, day, unread, first, last, focused, lit, actions, onJump, watchRead } = props;
   const { mine, deleted } = message;
   const item = useRef<HTMLDivElement | null>(null);
-  const press = useLongPress((at) => { actions.menu(message, at); });
+  const press = useLongPress((at) => {
+    actions.menu(message, at);
+  });
 
   useEffect(() => {
     if (focused) item.current?.focus({ preventScroll: true });
@@ -94,7 +96,16 @@ export const MessageRow = memo(function MessageRow(props: RowProps) {
         </div>
         {!deleted && message.id !== undefined && (
           <div className={css.actions}>
-            {writable && <IconButton icon="reply" label="Reply" tabIndex={-1} onClick={() => { actions.reply(message); }} />}
+            {writable && (
+              <IconButton
+                icon="reply"
+                label="Reply"
+                tabIndex={-1}
+                onClick={() => {
+                  actions.reply(message);
+                }}
+              />
+            )}
             <IconButton
               icon="more"
               label="More"
@@ -112,10 +123,20 @@ export const MessageRow = memo(function MessageRow(props: RowProps) {
       {message.state === "failed" && (
         <div className={css.failure} role="alert">
           <span>Not sent{message.error === undefined ? "." : `: ${message.error.message}`}</span>
-          <Button tone="quiet" onClick={() => { actions.retry(message); }}>
+          <Button
+            tone="quiet"
+            onClick={() => {
+              actions.retry(message);
+            }}
+          >
             Try again
           </Button>
-          <Button tone="quiet" onClick={() => { actions.discard(message); }}>
+          <Button
+            tone="quiet"
+            onClick={() => {
+              actions.discard(message);
+            }}
+          >
             Discard
           </Button>
         </div>

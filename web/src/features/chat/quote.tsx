@@ -12,12 +12,21 @@ export function Quote({ message, people, onJump }: QuoteProps) {
   const { replyToId, replyTo } = message;
   if (replyToId === undefined) return null;
   return (
-    <button type="button" className={css.quote} aria-label="Go to the message this answers" onClick={() => { onJump(replyToId); }}>
+    <button
+      type="button"
+      className={css.quote}
+      aria-label="Go to the message this answers"
+      onClick={() => {
+        onJump(replyToId);
+      }}
+    >
       {replyTo === undefined ? (
         <span className={css.quoted}>An earlier message</span>
       ) : (
         <>
-          <span className={css.quotedName}>{replyTo.senderId === selfId ? "You" : <SenderName id={replyTo.senderId} people={people} />}</span>
+          <span className={css.quotedName}>
+            {replyTo.senderId === selfId ? "You" : <SenderName id={replyTo.senderId} people={people} />}
+          </span>
           <bdi dir="auto" className={css.quoted}>
             {preview(replyTo)}
           </bdi>

@@ -29,7 +29,14 @@ export function RichText({ content, edited }: { content: string; edited: boolean
         {shown.length < content.length && "…"}
       </p>
       {short.length < content.length && (
-        <button type="button" className={css.unfold} aria-expanded={open} onClick={() => { setOpen(!open); }}>
+        <button
+          type="button"
+          className={css.unfold}
+          aria-expanded={open}
+          onClick={() => {
+            setOpen(!open);
+          }}
+        >
           {open ? "Show less" : "Show all"}
         </button>
       )}

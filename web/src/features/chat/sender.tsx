@@ -17,10 +17,14 @@ export function useSender(id: UserId, people: ReadonlyMap<UserId, Participant>):
     if (!missing) return;
     let current = true;
     client.users.get(id).then(
-      (user) => { if (current) setFound({ id, known: user }); },
+      (user) => {
+        if (current) setFound({ id, known: user });
+      },
       () => undefined,
     );
-    return () => { current = false; };
+    return () => {
+      current = false;
+    };
   }, [client, id, missing]);
   return member ?? (found?.id === id ? found.known : undefined);
 }

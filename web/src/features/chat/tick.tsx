@@ -28,8 +28,24 @@ const shapes: Record<Exclude<MessageState, "received">, string> = {
 export function Tick({ state }: { state: MessageState }) {
   if (state === "received") return null;
   return (
-    <span className={[css.tick, state === "read" ? css.read : "", state === "failed" ? css.failed : ""].join(" ")} role="img" aria-label={names[state]} title={names[state]} data-state={state}>
-      <svg width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor" strokeWidth="1.6" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+    <span
+      className={[css.tick, state === "read" ? css.read : "", state === "failed" ? css.failed : ""].join(" ")}
+      role="img"
+      aria-label={names[state]}
+      title={names[state]}
+      data-state={state}
+    >
+      <svg
+        width="16"
+        height="16"
+        viewBox="0 0 16 16"
+        fill="none"
+        stroke="currentColor"
+        strokeWidth="1.6"
+        strokeLinecap="round"
+        strokeLinejoin="round"
+        aria-hidden="true"
+      >
         <path d={shapes[state]} />
       </svg>
     </span>

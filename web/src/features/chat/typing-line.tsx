@@ -4,7 +4,10 @@ import css from "./chat-pane.module.css";
 
 /** Keeps its room while nobody types, so that the history doesn't jump. */
 export function TypingLine({ conversation }: { conversation: ConversationView }) {
-  const words = typingLine(conversation.typing.map((one) => one.displayName), false);
+  const words = typingLine(
+    conversation.typing.map((one) => one.displayName),
+    false,
+  );
   return (
     <div className={css.typing} data-testid="typing">
       {words !== "" && (
@@ -14,7 +17,9 @@ export function TypingLine({ conversation }: { conversation: ConversationView })
             <i />
             <i />
           </span>
-          <span className={css.typingWords}>{words}</span>
+          <bdi dir="auto" className={css.typingWords}>
+            {words}
+          </bdi>
         </>
       )}
     </div>

@@ -4,16 +4,18 @@ import { useClient } from "../messenger/context";
 import { ReadTracker } from "./read-tracker";
 
 /** Watches the rows of others' messages; returns a ref callback for each of them, which needs `data-message` with its id. */
-export function useReadReceipts(conversationId: ConversationId, scroller: RefObject<HTMLElement | null>): (row: HTMLElement | null) => (() => void) | undefined {
+export function useReadReceipts(
+  conversationId: ConversationId,
+  scroller: RefObject<HTMLElement | null>,
+): (row: HTMLElement | null) => (() => void) | undefined {
   const client = useClient();
   const observer = useRef<IntersectionObserver>(null);
   const waiting = useRef(new Set<HTMLElement>());
 
   useEffect(() => {
-    const tracker = new ReadTracker(
-      (upTo) => { client.conversations.markRead(conversationId, upTo); },
-      document.visibilityState === "visible",
-    );
+    const tracker = new ReadTracker((upTo) => {
+      client.conversations.markRead(conversationId, upTo);
+    }, document.visibilityState === "visible");
     const watch = new IntersectionObserver(
       (entries) => {
         for (const entry of entries) {
@@ -28,7 +30,9 @@ export function useReadReceipts(conversationId: ConversationId, scroller: RefObj
     );
     observer.current = watch;
     for (const row of waiting.current) watch.observe(row);
-    const onVisibility = () => { tracker.setPageVisible(document.visibilityState === "visible"); };
+    const onVisibility = () => {
+      tracker.setPageVisible(document.visibilityState === "visible");
+    };
     document.addEventListener("visibilitychange", onVisibility);
     return () => {
       document.removeEventListener("visibilitychange", onVisibility);

@@ -28,14 +28,20 @@ export function useTarget(
         const index = messages.get().items.findIndex((item) => item.id === id);
         if (index < 0) return false;
         // After the render that brought the message in.
-        requestAnimationFrame(() => { latest.current.scrollTo(index); });
+        requestAnimationFrame(() => {
+          latest.current.scrollTo(index);
+        });
         setLit(id);
         return true;
       };
       if (show()) return;
       messages.jumpTo(id).then(
-        (found) => { if (!found || !show()) latest.current.onMissing(); },
-        () => { latest.current.onMissing(); },
+        (found) => {
+          if (!found || !show()) latest.current.onMissing();
+        },
+        () => {
+          latest.current.onMissing();
+        },
       );
     },
     [messages],
@@ -49,8 +55,12 @@ export function useTarget(
 
   useEffect(() => {
     if (lit === null) return;
-    const timer = setTimeout(() => { setLit(null); }, litFor);
-    return () => { clearTimeout(timer); };
+    const timer = setTimeout(() => {
+      setLit(null);
+    }, litFor);
+    return () => {
+      clearTimeout(timer);
+    };
   }, [lit]);
 
   return { lit, seek };

@@ -1,4 +1,14 @@
-import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState, type ClipboardEvent, type KeyboardEvent, type RefObject } from "react";
+import {
+  lazy,
+  Suspense,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type ClipboardEvent,
+  type KeyboardEvent,
+  type RefObject,
+} from "react";
 import type { ConversationView, MessageWindow } from "../../sync/api";
 import { IconButton } from "../../ui/button";
 import { contentTypeOf } from "../media/measures";
@@ -12,7 +22,12 @@ import css from "./composer.module.css";
 
 const EmojiDialog = lazy(() => import("../chat/emoji-dialog"));
 
-type ComposerProps = { conversation: ConversationView; input: RefObject<HTMLTextAreaElement | null>; staged: Staged; window: MessageWindow };
+type ComposerProps = {
+  conversation: ConversationView;
+  input: RefObject<HTMLTextAreaElement | null>;
+  staged: Staged;
+  window: MessageWindow;
+};
 
 export function Composer({ conversation, input, staged, window }: ComposerProps) {
   const client = useClient();
@@ -35,7 +50,9 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
     if (editingKey === undefined || content === undefined) return;
     const kept = draft.current;
     setText(content);
-    return () => { setText(kept); };
+    return () => {
+      setText(kept);
+    };
   }, [editingKey, content, draft]);
 
   // A phone's keyboard shouldn't cover the history before anybody wants to write.
@@ -47,11 +64,12 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
     const field = input.current;
     if (field === null) return;
     field.style.blockSize = "auto";
-    field.style.blockSize = `${field.scrollHeight + 2}px`;
+    field.style.blockSize = `${field.scrollHeight}px`;
   }, [text, input]);
 
   if (conversation.left) return <p className={css.closed}>You are no longer a member of this conversation.</p>;
-  if (conversation.type === "channel" && conversation.myRole !== "admin") return <p className={css.closed}>Only admins post in this channel.</p>;
+  if (conversation.type === "channel" && conversation.myRole !== "admin")
+    return <p className={css.closed}>Only admins post in this channel.</p>;
 
   async function send() {
     if (!sendable) return;
@@ -81,7 +99,9 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
   }
 
   function trySend() {
-    send().catch((error: unknown) => { say(sentence(error)); });
+    send().catch((error: unknown) => {
+      say(sentence(error));
+    });
     input.current?.focus();
   }
 
@@ -95,7 +115,9 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
       event.stopPropagation();
       compose(id, null);
     } else if (event.key === "ArrowUp" && text === "") {
-      const own = window.get().items.findLast((message) => message.mine && !message.deleted && message.id !== undefined && message.contentType === "text");
+      const own = window
+        .get()
+        .items.findLast((message) => message.mine && !message.deleted && message.id !== undefined && message.contentType === "text");
       if (own === undefined || window.get().hasNewer) return;
       event.preventDefault();
       compose(id, { mode: "edit", message: own });
@@ -125,7 +147,15 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
         trySend();
       }}
     >
-      {composing !== undefined && <ComposingBar composing={composing} conversation={conversation} onCancel={() => { compose(id, null); }} />}
+      {composing !== undefined && (
+        <ComposingBar
+          composing={composing}
+          conversation={conversation}
+          onCancel={() => {
+            compose(id, null);
+          }}
+        />
+      )}
       {staged.files.length > 0 && editing === undefined && <StagedStrip staged={staged} />}
       <div className={css.line}>
         <input
@@ -157,18 +187,36 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
               if (editing === undefined) client.conversations.typing(id, event.target.value !== "");
             }}
           />
-          <IconButton icon="smile" label="Emoji" onClick={() => { setChoosing(true); }} />
+          <IconButton
+            icon="smile"
+            label="Emoji"
+            onClick={() => {
+              setChoosing(true);
+            }}
+          />
         </div>
         {left !== undefined && (
           <span className={left < 0 ? css.over : css.left} role="status">
             {left}
           </span>
         )}
-        <IconButton type="submit" icon={editing === undefined ? "send" : "check"} tone="accent" label={editing === undefined ? "Send" : "Save"} disabled={!sendable} />
+        <IconButton
+          type="submit"
+          icon={editing === undefined ? "send" : "check"}
+          tone="accent"
+          label={editing === undefined ? "Send" : "Save"}
+          disabled={!sendable}
+        />
       </div>
       {choosing && (
         <Suspense>
-          <EmojiDialog title="Emoji" onChoose={insert} onClose={() => { setChoosing(false); }} />
+          <EmojiDialog
+            title="Emoji"
+            onChoose={insert}
+            onClose={() => {
+              setChoosing(false);
+            }}
+          />
         </Suspense>
       )}
     </form>
@@ -195,7 +243,9 @@ function useDraft(id: string, text: string, active: boolean) {
       client.conversations.setDraft(id, now.current);
     };
     const timer = setTimeout(keep, 400);
-    return () => { clearTimeout(timer); };
+    return () => {
+      clearTimeout(timer);
+    };
   }, [client, id, text, active]);
   useEffect(() => {
     const now = draft.current;

@@ -9,7 +9,13 @@ export function StagedStrip({ staged }: { staged: Staged }) {
   return (
     <ul className={css.strip} aria-label="Files to send">
       {staged.files.map((one) => (
-        <Chip key={one.id} staged={one} onRemove={() => { staged.remove(one.id); }} />
+        <Chip
+          key={one.id}
+          staged={one}
+          onRemove={() => {
+            staged.remove(one.id);
+          }}
+        />
       ))}
     </ul>
   );

@@ -20,9 +20,15 @@ export function useStaged(): Staged {
   return useMemo(
     () => ({
       files,
-      add: (more) => { setFiles((now) => [...now, ...more.map((file) => ({ id: nextId++, file }))]); },
-      remove: (id) => { setFiles((now) => now.filter((one) => one.id !== id)); },
-      clear: () => { setFiles([]); },
+      add: (more) => {
+        setFiles((now) => [...now, ...more.map((file) => ({ id: nextId++, file }))]);
+      },
+      remove: (id) => {
+        setFiles((now) => now.filter((one) => one.id !== id));
+      },
+      clear: () => {
+        setFiles([]);
+      },
     }),
     [files],
   );

@@ -43,10 +43,14 @@ function useSecondsUntil(at: number | undefined): number | undefined {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
     if (at === undefined) return;
-    const tick = () => { setNow(Date.now()); };
+    const tick = () => {
+      setNow(Date.now());
+    };
     tick();
     const timer = setInterval(tick, 500);
-    return () => { clearInterval(timer); };
+    return () => {
+      clearInterval(timer);
+    };
   }, [at]);
   return at === undefined ? undefined : Math.max(0, Math.ceil((at - now) / 1000));
 }

@@ -23,7 +23,8 @@ export function describe(connection: ConnectionState, seconds: number | undefine
       return null;
     case "offline":
       if (connection.manual) return { tone: "warn", text: `You are offline.${kept}`, action: "Go online" };
-      if (countdown === undefined) return connection.attempts === 0 && waiting === 0 ? null : { tone: "warn", text: `No connection.${kept}`, action: "Try now" };
+      if (countdown === undefined)
+        return connection.attempts === 0 && waiting === 0 ? null : { tone: "warn", text: `No connection.${kept}`, action: "Try now" };
       return { tone: "warn", text: `No connection.${kept} Trying again`, countdown, action: "Try now" };
     case "connecting":
       return { tone: connection.attempts > 1 ? "warn" : "calm", text: `Connecting…${kept}` };

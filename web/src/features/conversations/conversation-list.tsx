@@ -67,20 +67,46 @@ export function ConversationList({ conversations, loaded, archive }: ListProps) 
   }
 
   function items(one: ConversationView): MenuItem[] {
-    const attempt = (work: Promise<void>) => { work.catch((error: unknown) => { say(sentence(error)); }); };
+    const attempt = (work: Promise<void>) => {
+      work.catch((error: unknown) => {
+        say(sentence(error));
+      });
+    };
     const newest = one.lastMessage?.id;
     return [
       ...(one.unreadCount > 0 && newest !== undefined
-        ? [{ label: "Mark as read", icon: "check", onSelect: () => { client.conversations.markRead(one.id, newest); } } as const]
+        ? [
+            {
+              label: "Mark as read",
+              icon: "check",
+              onSelect: () => {
+                client.conversations.markRead(one.id, newest);
+              },
+            } as const,
+          ]
         : []),
-      { label: one.muted ? "Unmute" : "Mute", icon: one.muted ? "bell" : "mute", onSelect: () => { attempt(client.conversations.setMuted(one.id, !one.muted)); } },
-      { label: one.archived ? "Take out of the archive" : "Archive", icon: "archive", onSelect: () => { attempt(client.conversations.setArchived(one.id, !one.archived)); } },
+      {
+        label: one.muted ? "Unmute" : "Mute",
+        icon: one.muted ? "bell" : "mute",
+        onSelect: () => {
+          attempt(client.conversations.setMuted(one.id, !one.muted));
+        },
+      },
+      {
+        label: one.archived ? "Take out of the archive" : "Archive",
+        icon: "archive",
+        onSelect: () => {
+          attempt(client.conversations.setArchived(one.id, !one.archived));
+        },
+      },
     ];
   }
 
   if (conversations.length === 0) {
     return (
-      <p className={css.empty}>{!loaded ? "" : archive ? "The archive is empty." : "No conversations yet. Start one with the plus above."}</p>
+      <p className={css.empty}>
+        {!loaded ? "" : archive ? "The archive is empty." : "No conversations yet. Start one with the plus above."}
+      </p>
     );
   }
   return (
@@ -115,7 +141,14 @@ export function ConversationList({ conversations, loaded, archive }: ListProps) 
         })}
       </div>
       {menu !== undefined && (
-        <Menu label="Conversation" items={items(menu.conversation)} at={menu} onClose={() => { setMenu(undefined); }} />
+        <Menu
+          label="Conversation"
+          items={items(menu.conversation)}
+          at={menu}
+          onClose={() => {
+            setMenu(undefined);
+          }}
+        />
       )}
     </div>
   );
@@ -125,8 +158,12 @@ export function ConversationList({ conversations, loaded, archive }: ListProps) 
 function useMinute(): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
-    const timer = setInterval(() => { setNow(Date.now()); }, 60_000);
-    return () => { clearInterval(timer); };
+    const timer = setInterval(() => {
+      setNow(Date.now());
+    }, 60_000);
+    return () => {
+      clearInterval(timer);
+    };
   }, []);
   return now;
 }

@@ -20,7 +20,17 @@ type RowProps = {
   onOpen: (id: ConversationId) => void;
 };
 
-export const ConversationRow = memo(function ConversationRow({ id, index, size, start, conversation, selected, active, now, onOpen }: RowProps) {
+export const ConversationRow = memo(function ConversationRow({
+  id,
+  index,
+  size,
+  start,
+  conversation,
+  selected,
+  active,
+  now,
+  onOpen,
+}: RowProps) {
   const { title, type, lastMessage, unreadCount, presence, muted, avatarUrl } = conversation;
   const avatar = useMediaSource(avatarUrl === undefined ? null : { path: avatarUrl });
   const online = presence?.status === "online";
@@ -38,9 +48,17 @@ export const ConversationRow = memo(function ConversationRow({ id, index, size, 
       data-conversation={conversation.id}
       className={[css.row, selected ? css.selected : "", active ? css.active : ""].join(" ")}
       style={{ transform: `translateY(${start}px)` }}
-      onClick={() => { onOpen(conversation.id); }}
+      onClick={() => {
+        onOpen(conversation.id);
+      }}
     >
-      <Avatar id={conversation.peer?.userId ?? conversation.id} name={title} url={avatar} kind={type === "direct" ? "person" : type} online={online} />
+      <Avatar
+        id={conversation.peer?.userId ?? conversation.id}
+        name={title}
+        url={avatar}
+        kind={type === "direct" ? "person" : type}
+        online={online}
+      />
       <span className={css.middle}>
         <span className={css.line}>
           <Name className={css.name}>{title}</Name>
@@ -51,7 +69,7 @@ export const ConversationRow = memo(function ConversationRow({ id, index, size, 
               <span className="visually-hidden">, muted</span>
             </span>
           )}
-          <time className={css.time} dateTime={at}>
+          <time className={css.time} dateTime={at} dir="auto">
             {listTime(at, new Date(now))}
           </time>
         </span>
@@ -72,13 +90,21 @@ export const ConversationRow = memo(function ConversationRow({ id, index, size, 
 function Preview({ conversation }: { conversation: ConversationView }) {
   const { typing, draft, lastMessage } = conversation;
   if (typing.length > 0) {
-    return <span className={css.typing}>{typingLine(typing.map((one) => one.displayName), conversation.type === "direct")}</span>;
+    return (
+      <span className={css.typing}>
+        <bdi dir="auto">
+          {typingLine(
+            typing.map((one) => one.displayName),
+            conversation.type === "direct",
+          )}
+        </bdi>
+      </span>
+    );
   }
   if (draft.trim() !== "") {
     return (
       <span className={css.preview}>
-        <span className={css.draft}>Draft: </span>
-        <bdi dir="auto">{draft.slice(0, 200)}</bdi>
+        <bdi className={css.draft}>Draft:</bdi> <bdi dir="auto">{draft.slice(0, 200)}</bdi>
       </span>
     );
   }
@@ -89,7 +115,7 @@ function Preview({ conversation }: { conversation: ConversationView }) {
       {lastMessage.mine && !lastMessage.deleted && <Tick state={lastMessage.state} />}
       {author !== "" && author !== "You" && (
         <>
-          <Name>{author}</Name>:{" "}
+          <Name>{`${author.slice(0, 60)}:`}</Name>{" "}
         </>
       )}
       <bdi dir="auto" className={lastMessage.deleted ? css.deleted : undefined}>

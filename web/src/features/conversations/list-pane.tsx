@@ -36,9 +36,27 @@ export function ListPane() {
       x: box.left,
       y: box.bottom + 4,
       items: [
-        { label: "New chat", icon: "person", onSelect: () => { show({ kind: "new", page: "person" }); } },
-        { label: "New group", icon: "people", onSelect: () => { show({ kind: "new", page: "group" }); } },
-        { label: "New channel", icon: "channel", onSelect: () => { show({ kind: "new", page: "channel" }); } },
+        {
+          label: "New chat",
+          icon: "person",
+          onSelect: () => {
+            show({ kind: "new", page: "person" });
+          },
+        },
+        {
+          label: "New group",
+          icon: "people",
+          onSelect: () => {
+            show({ kind: "new", page: "group" });
+          },
+        },
+        {
+          label: "New channel",
+          icon: "channel",
+          onSelect: () => {
+            show({ kind: "new", page: "channel" });
+          },
+        },
       ],
     });
   }
@@ -46,11 +64,26 @@ export function ListPane() {
   return (
     <nav className={css.pane} aria-label="Conversations">
       <header className={css.head}>
-        <button type="button" className={css.self} aria-label="Profile and settings" title="Profile and settings" onClick={() => { show({ kind: "settings", page: "profile" }); }}>
+        <button
+          type="button"
+          className={css.self}
+          aria-label="Profile and settings"
+          title="Profile and settings"
+          onClick={() => {
+            show({ kind: "settings", page: "profile" });
+          }}
+        >
           <Avatar id={user?.id ?? ""} name={user?.displayName ?? ""} url={avatar} />
         </button>
         <h1 className={css.title}>{archive ? "Archive" : "Chats"}</h1>
-        <IconButton icon="plus" label="New conversation" aria-haspopup="menu" onClick={(event) => { startNew(event.currentTarget); }} />
+        <IconButton
+          icon="plus"
+          label="New conversation"
+          aria-haspopup="menu"
+          onClick={(event) => {
+            startNew(event.currentTarget);
+          }}
+        />
       </header>
       <div className={css.search}>
         <Icon name="search" size={18} />
@@ -67,7 +100,9 @@ export function ListPane() {
           aria-keyshortcuts="Control+K"
           dir="auto"
           value={query}
-          onChange={(event) => { setQuery(event.target.value); }}
+          onChange={(event) => {
+            setQuery(event.target.value);
+          }}
           onKeyDown={(event) => {
             if (event.key === "Escape" && query !== "") {
               event.stopPropagation();
@@ -77,11 +112,23 @@ export function ListPane() {
         />
       </div>
       {search !== "" ? (
-        <SearchResults query={search} input={input} onDone={() => { setQuery(""); }} />
+        <SearchResults
+          query={search}
+          input={input}
+          onDone={() => {
+            setQuery("");
+          }}
+        />
       ) : (
         <>
           {(archive || archived > 0) && (
-            <button type="button" className={css.fold} onClick={() => { setArchive(!archive); }}>
+            <button
+              type="button"
+              className={css.fold}
+              onClick={() => {
+                setArchive(!archive);
+              }}
+            >
               <Icon name={archive ? "back" : "archive"} size={20} />
               {archive ? "Back to chats" : `Archive (${archived})`}
             </button>
@@ -89,7 +136,16 @@ export function ListPane() {
           <ConversationList conversations={shown} loaded={client.conversations.loaded()} archive={archive} />
         </>
       )}
-      {menu !== undefined && <Menu label="New conversation" items={menu.items} at={menu} onClose={() => { setMenu(undefined); }} />}
+      {menu !== undefined && (
+        <Menu
+          label="New conversation"
+          items={menu.items}
+          at={menu}
+          onClose={() => {
+            setMenu(undefined);
+          }}
+        />
+      )}
     </nav>
   );
 }

@@ -34,12 +34,18 @@ export function SearchResults({ query, input, onDone }: ResultsProps) {
     // Each half is shown as it comes: the cache answers without a network, people may not.
     const timer = setTimeout(() => {
       client.messages.searchCached(query, { limit: 40 }).then(
-        (messages) => { if (current) setFound((now) => ({ ...now, query, messages })); },
+        (messages) => {
+          if (current) setFound((now) => ({ ...now, query, messages }));
+        },
         () => undefined,
       );
       client.users.search(query).then(
-        (people) => { if (current) setFound((now) => ({ ...now, query, people })); },
-        () => { if (current) setFound((now) => ({ ...now, query, people: [] })); },
+        (people) => {
+          if (current) setFound((now) => ({ ...now, query, people }));
+        },
+        () => {
+          if (current) setFound((now) => ({ ...now, query, people: [] }));
+        },
       );
     }, 120);
     return () => {
@@ -50,13 +56,13 @@ export function SearchResults({ query, input, onDone }: ResultsProps) {
 
   const rows = useMemo<Row[]>(() => {
     const lower = query.toLowerCase();
-    const conversations = all.filter(
-      (one) => one.title.toLowerCase().includes(lower) || one.peer?.username.startsWith(lower) === true,
-    );
+    const conversations = all.filter((one) => one.title.toLowerCase().includes(lower) || one.peer?.username.startsWith(lower) === true);
     const known = new Set(all.flatMap((one) => (one.peer === undefined ? [] : [one.peer.userId])));
     return [
       ...conversations.slice(0, 8).map((conversation): Row => ({ kind: "conversation", key: conversation.id, conversation })),
-      ...found.people.filter((user) => user.id !== selfId && !known.has(user.id)).map((user): Row => ({ kind: "person", key: user.id, user })),
+      ...found.people
+        .filter((user) => user.id !== selfId && !known.has(user.id))
+        .map((user): Row => ({ kind: "person", key: user.id, user })),
       ...found.messages.map((hit): Row => ({ kind: "message", key: hit.message.key, hit })),
     ];
   }, [all, found, query, selfId]);
@@ -91,8 +97,12 @@ export function SearchResults({ query, input, onDone }: ResultsProps) {
     else if (row.kind === "message") open(row.hit.conversation.id, row.hit.message.id);
     else {
       client.conversations.createDirect(row.user.id).then(
-        (made) => { open(made.id); },
-        (error: unknown) => { say(sentence(error)); },
+        (made) => {
+          open(made.id);
+        },
+        (error: unknown) => {
+          say(sentence(error));
+        },
       );
     }
     onDone();
@@ -121,7 +131,9 @@ export function SearchResults({ query, input, onDone }: ResultsProps) {
             role="option"
             aria-selected={index === active}
             className={[css.hit, index === active ? css.hitActive : ""].join(" ")}
-            onClick={() => { choose(row); }}
+            onClick={() => {
+              choose(row);
+            }}
           >
             <Hit row={row} query={query} />
           </div>
@@ -136,7 +148,11 @@ function Hit({ row, query }: { row: Row; query: string }) {
     const { conversation } = row;
     return (
       <>
-        <Avatar id={conversation.peer?.userId ?? conversation.id} name={conversation.title} kind={conversation.type === "direct" ? "person" : conversation.type} />
+        <Avatar
+          id={conversation.peer?.userId ?? conversation.id}
+          name={conversation.title}
+          kind={conversation.type === "direct" ? "person" : conversation.type}
+        />
         <Name className={css.name}>{conversation.title}</Name>
       </>
     );

@@ -1,7 +1,9 @@
 import type { ConversationView, MessageView, PresenceView } from "../../sync/api";
 
 /** The line of a list that stands for a message. */
-export function preview(message: Pick<MessageView, "content" | "contentType" | "deleted"> & { media?: { name: string } | undefined }): string {
+export function preview(
+  message: Pick<MessageView, "content" | "contentType" | "deleted"> & { media?: { name: string } | undefined },
+): string {
   if (message.deleted) return "Message deleted";
   const text = message.content.slice(0, 200).replace(/\s+/g, " ").trim();
   if (text !== "") return text;

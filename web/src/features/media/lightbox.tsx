@@ -18,6 +18,8 @@ export default function Lightbox({ message, onClose }: { message: MessageView; o
   }
   return (
     <Layer onClose={onClose}>
+      {/* The keys come from the buttons inside. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}
       <div className={css.lightbox} role="dialog" aria-modal="true" aria-label={`Photo ${name}`} onKeyDown={onKeyDown}>
         <header className={css.lightboxHead}>
           <bdi dir="auto" className={css.lightboxName}>
@@ -34,7 +36,14 @@ export default function Lightbox({ message, onClose }: { message: MessageView; o
         {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
         <div className={[css.stage, large ? css.stageLarge : ""].join(" ")} tabIndex={large ? 0 : undefined}>
           {source !== undefined && (
-            <button type="button" className={css.lightboxPicture} aria-label={large ? "Fit to the screen" : "True size"} onClick={() => { setLarge(!large); }}>
+            <button
+              type="button"
+              className={css.lightboxPicture}
+              aria-label={large ? "Fit to the screen" : "True size"}
+              onClick={() => {
+                setLarge(!large);
+              }}
+            >
               <img src={source} alt={message.content.slice(0, 200) || name} draggable={false} />
             </button>
           )}

@@ -37,7 +37,15 @@ function Picture({ message, media }: { message: MessageView; media: Media }) {
   const [loaded, setLoaded] = useState(false);
   const source = local ?? full;
   return (
-    <button type="button" className={css.frame} style={box(media)} aria-label={`Open the photo ${media.name.slice(0, 80)}`} onClick={() => { show({ kind: "lightbox", message }); }}>
+    <button
+      type="button"
+      className={css.frame}
+      style={box(media)}
+      aria-label={`Open the photo ${media.name.slice(0, 80)}`}
+      onClick={() => {
+        show({ kind: "lightbox", message });
+      }}
+    >
       {thumb !== undefined && !loaded && <img src={thumb} alt="" className={[css.fill, css.blurred].join(" ")} draggable={false} />}
       {source !== undefined && (
         <img
@@ -46,7 +54,9 @@ function Picture({ message, media }: { message: MessageView; media: Media }) {
           className={[css.fill, css.sharp, loaded ? css.shown : ""].join(" ")}
           decoding="async"
           draggable={false}
-          onLoad={() => { setLoaded(true); }}
+          onLoad={() => {
+            setLoaded(true);
+          }}
         />
       )}
     </button>
@@ -69,7 +79,16 @@ function Film({ media, blob }: { media: Media; blob: Blob | null }) {
     );
   }
   return (
-    <button type="button" className={css.frame} style={box(media)} aria-label={`Play the video ${media.name.slice(0, 80)}`} aria-busy={wanted} onClick={() => { setWanted(true); }}>
+    <button
+      type="button"
+      className={css.frame}
+      style={box(media)}
+      aria-label={`Play the video ${media.name.slice(0, 80)}`}
+      aria-busy={wanted}
+      onClick={() => {
+        setWanted(true);
+      }}
+    >
       {thumb !== undefined && <img src={thumb} alt="" className={css.fill} draggable={false} />}
       <span className={css.play}>
         <Icon name="play" size={30} />
@@ -104,7 +123,13 @@ function FileCard({ media, blob }: { media: Media | undefined; blob: Blob | null
   }
 
   return (
-    <button type="button" className={css.file} aria-busy={busy} aria-label={`Save the file ${name.slice(0, 80)}`} onClick={() => void save()}>
+    <button
+      type="button"
+      className={css.file}
+      aria-busy={busy}
+      aria-label={`Save the file ${name.slice(0, 80)}`}
+      onClick={() => void save()}
+    >
       <span className={css.fileIcon}>
         <Icon name="file" size={24} />
       </span>
@@ -112,7 +137,7 @@ function FileCard({ media, blob }: { media: Media | undefined; blob: Blob | null
         <bdi dir="auto" className={css.fileName}>
           {name.slice(0, 200)}
         </bdi>
-        <span className={css.fileSize}>{sizeOf(media.size)}</span>
+        <bdi className={css.fileSize}>{sizeOf(media.size)}</bdi>
       </span>
       <Icon name="download" size={20} />
     </button>

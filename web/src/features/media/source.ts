@@ -45,7 +45,9 @@ export function useBlobUrl(blob: Blob | null | undefined): string | undefined {
     }
     const made = URL.createObjectURL(blob);
     setUrl(made);
-    return () => { URL.revokeObjectURL(made); };
+    return () => {
+      URL.revokeObjectURL(made);
+    };
   }, [blob]);
   return url;
 }

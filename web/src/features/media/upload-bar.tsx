@@ -19,9 +19,21 @@ export function UploadBar({ upload, clientMessageId }: { upload: Upload; clientM
         {state === "waiting" ? "Waiting" : stopped ? "Stopped" : `${sizeOf(sentBytes)} of ${sizeOf(totalBytes)}`}
       </span>
       {stopped ? (
-        <IconButton icon="retry" label="Go on with the upload" onClick={() => { client.media.resume(clientMessageId); }} />
+        <IconButton
+          icon="retry"
+          label="Go on with the upload"
+          onClick={() => {
+            client.media.resume(clientMessageId);
+          }}
+        />
       ) : (
-        <IconButton icon="close" label="Cancel the upload" onClick={() => { client.media.cancel(clientMessageId); }} />
+        <IconButton
+          icon="close"
+          label="Cancel the upload"
+          onClick={() => {
+            client.media.cancel(clientMessageId);
+          }}
+        />
       )}
     </div>
   );

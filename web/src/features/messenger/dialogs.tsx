@@ -15,7 +15,9 @@ const Lightbox = lazy(() => import("../media/lightbox"));
 /** Whatever stands over the panes. Loaded when the first of them is asked for. */
 export default function Dialogs({ dialog }: { dialog: ScreenDialog }) {
   const show = useScreen((screen) => screen.show);
-  const close = () => { show(null); };
+  const close = () => {
+    show(null);
+  };
   switch (dialog.kind) {
     case "new":
       return <NewConversation page={dialog.page} onClose={close} />;
@@ -56,7 +58,10 @@ function Delete({ message, onClose }: { message: MessageView; onClose: () => voi
             tone="danger"
             onClick={() => {
               onClose();
-              if (message.id !== undefined) client.messages.remove(message.conversationId, message.id).catch((error: unknown) => { say(sentence(error)); });
+              if (message.id !== undefined)
+                client.messages.remove(message.conversationId, message.id).catch((error: unknown) => {
+                  say(sentence(error));
+                });
             }}
           >
             Delete

@@ -40,28 +40,30 @@ function Panes({ page }: { page: boolean }) {
       }
     }
     addEventListener("keydown", onKey);
-    return () => { removeEventListener("keydown", onKey); };
+    return () => {
+      removeEventListener("keydown", onKey);
+    };
   }, [page, focusSearch]);
 
   const pane = conversationId === null ? "list" : details ? "details" : "chat";
   return (
     <div className={css.messenger} data-pane={pane}>
       <Banner />
-      <div className={css.panes}>
+      <main className={css.panes}>
         <div className={css.list}>
           <ListPane />
         </div>
-        <main className={css.chat}>
+        <div className={css.chat}>
           {conversationId === null ? <Welcome /> : <ChatPane key={conversationId} conversationId={conversationId} />}
-        </main>
+        </div>
         {conversationId !== null && details && (
-          <aside className={css.details} aria-label="Details">
+          <section className={css.details} aria-label="Details">
             <Suspense>
               <DetailsPane key={conversationId} conversationId={conversationId} />
             </Suspense>
-          </aside>
+          </section>
         )}
-      </div>
+      </main>
       {dialog !== null && (
         <Suspense>
           <Dialogs dialog={dialog} />

@@ -17,7 +17,9 @@ export interface MountOptions {
 export function mountMessenger(element: HTMLElement, client: MurreClient, { page = false, conversation }: MountOptions = {}): () => void {
   const trail = page ? browserTrail() : undefined;
   const screen = createScreen(page ? routeOf(location.hash) : { conversationId: conversation ?? null, details: false }, trail);
-  const unfollow = trail?.follow((route) => { screen.getState().restore(route); });
+  const unfollow = trail?.follow((route) => {
+    screen.getState().restore(route);
+  });
   const root = createRoot(element);
   root.render(
     <StrictMode>

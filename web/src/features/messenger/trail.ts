@@ -38,9 +38,13 @@ export function browserTrail(): Trail & { follow(restore: (route: Route) => void
       return true;
     },
     follow(restore) {
-      const onPop = () => { restore(isEntry(history.state) ? history.state.murre : routeOf(location.hash)); };
+      const onPop = () => {
+        restore(isEntry(history.state) ? history.state.murre : routeOf(location.hash));
+      };
       addEventListener("popstate", onPop);
-      return () => { removeEventListener("popstate", onPop); };
+      return () => {
+        removeEventListener("popstate", onPop);
+      };
     },
   };
 }

@@ -19,7 +19,9 @@ export function usePageSignals(page: boolean) {
   useEffect(() => {
     if (!page) return;
     document.title = unread === 0 ? "Murre" : `(${unread > 99 ? "99+" : unread}) Murre`;
-    return () => { document.title = "Murre"; };
+    return () => {
+      document.title = "Murre";
+    };
   }, [page, unread]);
 
   useEffect(() => {
@@ -29,7 +31,8 @@ export function usePageSignals(page: boolean) {
       if (message.mine || conversation === undefined || conversation.muted) return;
       const author = conversation.participants.find((member) => member.userId === message.senderId)?.displayName ?? "";
       const title = conversation.title.slice(0, 80);
-      const body = conversation.type === "direct" || author === "" ? preview(message) : `${isolate(author.slice(0, 40))}: ${preview(message)}`;
+      const body =
+        conversation.type === "direct" || author === "" ? preview(message) : `${isolate(author.slice(0, 40))}: ${preview(message)}`;
       try {
         const shown = new Notification(title, { body, tag: conversation.id, icon: "/icon.svg" });
         shown.onclick = () => {

@@ -19,7 +19,10 @@ export function AddMembers({ conversationId, onClose }: { conversationId: Conver
   async function add() {
     setBusy(true);
     try {
-      await client.conversations.addMembers(conversationId, chosen.map((user) => user.id));
+      await client.conversations.addMembers(
+        conversationId,
+        chosen.map((user) => user.id),
+      );
       onClose();
     } catch (error) {
       setFailure(sentence(error));

@@ -9,7 +9,13 @@ export function ChosenPeople({ people, onRemove }: { people: readonly User[]; on
     <ul className={css.chosen} aria-label="Chosen">
       {people.map((user) => (
         <li key={user.id}>
-          <button type="button" className={css.pill} onClick={() => { onRemove(user); }}>
+          <button
+            type="button"
+            className={css.pill}
+            onClick={() => {
+              onRemove(user);
+            }}
+          >
             <span className="visually-hidden">Remove </span>
             <Name className={css.pillName}>{user.displayName}</Name>
             <Icon name="close" size={16} />

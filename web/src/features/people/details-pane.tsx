@@ -20,7 +20,13 @@ export default function DetailsPane({ conversationId }: { conversationId: Conver
   return (
     <div className={css.details}>
       <header className={css.head}>
-        <IconButton icon="close" label="Close the details" onClick={() => { showDetails(false); }} />
+        <IconButton
+          icon="close"
+          label="Close the details"
+          onClick={() => {
+            showDetails(false);
+          }}
+        />
         <h2 className={css.headTitle}>Details</h2>
       </header>
       {conversation !== undefined && <Details conversation={conversation} />}
@@ -34,7 +40,11 @@ function Details({ conversation }: { conversation: ConversationView }) {
   const { id, type, title, peer, avatarUrl, muted, archived, left, myRole, participantCount, presence } = conversation;
   const picture = useMediaSource(avatarUrl === undefined ? null : { path: avatarUrl });
   const [renaming, setRenaming] = useState(false);
-  const attempt = (work: Promise<unknown>) => { work.catch((error: unknown) => { say(sentence(error)); }); };
+  const attempt = (work: Promise<unknown>) => {
+    work.catch((error: unknown) => {
+      say(sentence(error));
+    });
+  };
   const group = type !== "direct";
   const admin = group && myRole === "admin" && !left;
 
@@ -52,9 +62,20 @@ function Details({ conversation }: { conversation: ConversationView }) {
       {admin && (
         <div className={css.section}>
           {renaming ? (
-            <Rename conversation={conversation} onDone={() => { setRenaming(false); }} />
+            <Rename
+              conversation={conversation}
+              onDone={() => {
+                setRenaming(false);
+              }}
+            />
           ) : (
-            <button type="button" className={css.wide} onClick={() => { setRenaming(true); }}>
+            <button
+              type="button"
+              className={css.wide}
+              onClick={() => {
+                setRenaming(true);
+              }}
+            >
               <Icon name="edit" /> Rename
             </button>
           )}
@@ -62,8 +83,22 @@ function Details({ conversation }: { conversation: ConversationView }) {
       )}
 
       <div className={css.section}>
-        <Toggle label="Mute" hint="No notifications" checked={muted} onChange={(on) => { attempt(client.conversations.setMuted(id, on)); }} />
-        <Toggle label="Archive" hint="Out of the list of chats" checked={archived} onChange={(on) => { attempt(client.conversations.setArchived(id, on)); }} />
+        <Toggle
+          label="Mute"
+          hint="No notifications"
+          checked={muted}
+          onChange={(on) => {
+            attempt(client.conversations.setMuted(id, on));
+          }}
+        />
+        <Toggle
+          label="Archive"
+          hint="Out of the list of chats"
+          checked={archived}
+          onChange={(on) => {
+            attempt(client.conversations.setArchived(id, on));
+          }}
+        />
       </div>
 
       {group && !left && <Members conversation={conversation} />}
@@ -84,10 +119,15 @@ function Leave({ conversation }: { conversation: ConversationView }) {
     <button
       type="button"
       className={[css.wide, css.danger].join(" ")}
-      onBlur={() => { setSure(false); }}
+      onBlur={() => {
+        setSure(false);
+      }}
       onClick={() => {
         if (!sure) setSure(true);
-        else client.conversations.leave(conversation.id).catch((error: unknown) => { say(sentence(error)); });
+        else
+          client.conversations.leave(conversation.id).catch((error: unknown) => {
+            say(sentence(error));
+          });
       }}
     >
       <Icon name="leave" /> {sure ? "Press again to leave" : conversation.type === "channel" ? "Leave the channel" : "Leave the group"}
@@ -107,8 +147,12 @@ function Block({ userId }: { userId: string }) {
       className={[css.wide, css.danger].join(" ")}
       onClick={() => {
         (blocked ? client.users.unblock(userId) : client.users.block(userId)).then(
-          () => { say(blocked ? "Unblocked." : "Blocked. You won't hear from each other."); },
-          (error: unknown) => { say(sentence(error)); },
+          () => {
+            say(blocked ? "Unblocked." : "Blocked. You won't hear from each other.");
+          },
+          (error: unknown) => {
+            say(sentence(error));
+          },
         );
       }}
     >

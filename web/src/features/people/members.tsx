@@ -21,19 +21,42 @@ export function Members({ conversation }: { conversation: ConversationView }) {
   const { members, more } = useMembers(conversation);
   const { id, myRole, type } = conversation;
   const admin = myRole === "admin";
-  const attempt = (work: Promise<unknown>) => { work.catch((error: unknown) => { say(sentence(error)); }); };
+  const attempt = (work: Promise<unknown>) => {
+    work.catch((error: unknown) => {
+      say(sentence(error));
+    });
+  };
 
   function items({ userId, role }: Participant): MenuItem[] {
     const message: MenuItem = {
       label: "Message",
       icon: "person",
-      onSelect: () => { attempt(client.conversations.createDirect(userId).then((made) => { open(made.id); })); },
+      onSelect: () => {
+        attempt(
+          client.conversations.createDirect(userId).then((made) => {
+            open(made.id);
+          }),
+        );
+      },
     };
     if (!admin) return [message];
     return [
       message,
-      { label: role === "admin" ? "Make a member" : "Make an admin", icon: "shield", onSelect: () => { attempt(client.conversations.setRole(id, userId, role === "admin" ? "member" : "admin")); } },
-      { label: "Remove", icon: "trash", danger: true, onSelect: () => { attempt(client.conversations.removeMember(id, userId)); } },
+      {
+        label: role === "admin" ? "Make a member" : "Make an admin",
+        icon: "shield",
+        onSelect: () => {
+          attempt(client.conversations.setRole(id, userId, role === "admin" ? "member" : "admin"));
+        },
+      },
+      {
+        label: "Remove",
+        icon: "trash",
+        danger: true,
+        onSelect: () => {
+          attempt(client.conversations.removeMember(id, userId));
+        },
+      },
     ];
   }
 
@@ -41,7 +64,15 @@ export function Members({ conversation }: { conversation: ConversationView }) {
     <section className={css.section} aria-label="Members">
       <div className={css.sectionHead}>
         <h3 className={css.sectionTitle}>Members</h3>
-        {admin && <IconButton icon="plus" label="Add members" onClick={() => { show({ kind: "members", conversationId: id }); }} />}
+        {admin && (
+          <IconButton
+            icon="plus"
+            label="Add members"
+            onClick={() => {
+              show({ kind: "members", conversationId: id });
+            }}
+          />
+        )}
       </div>
       <ul className={css.members}>
         {members.map((member) => (
@@ -49,16 +80,33 @@ export function Members({ conversation }: { conversation: ConversationView }) {
             key={member.userId}
             member={member}
             self={member.userId === selfId}
-            onMenu={(at) => { setMenu({ ...at, member }); }}
+            onMenu={(at) => {
+              setMenu({ ...at, member });
+            }}
           />
         ))}
       </ul>
       {more !== undefined && (
-        <button type="button" className={css.wide} onClick={() => { attempt(more()); }}>
+        <button
+          type="button"
+          className={css.wide}
+          onClick={() => {
+            attempt(more());
+          }}
+        >
           <Icon name="down" /> Show more
         </button>
       )}
-      {menu !== undefined && <Menu label={type === "channel" ? "Member of the channel" : "Member of the group"} items={items(menu.member)} at={menu} onClose={() => { setMenu(undefined); }} />}
+      {menu !== undefined && (
+        <Menu
+          label={type === "channel" ? "Member of the channel" : "Member of the group"}
+          items={items(menu.member)}
+          at={menu}
+          onClose={() => {
+            setMenu(undefined);
+          }}
+        />
+      )}
     </section>
   );
 }
@@ -76,7 +124,9 @@ function Member({ member, self, onMenu }: { member: Participant; self: boolean; 
         <span className={css.username}>@{member.username}</span>
       </span>
       {member.role === "admin" && <span className={css.role}>admin</span>}
-      {!self && (
+      {self ? (
+        <span className={css.noMenu} />
+      ) : (
         <IconButton
           icon="more"
           label={`More about ${member.displayName.slice(0, 60)}`}
@@ -101,10 +151,14 @@ function useMembers(conversation: ConversationView): { members: readonly Partici
     if (!paged) return;
     let current = true;
     client.conversations.members(id).then(
-      (page) => { if (current) setPages(page); },
+      (page) => {
+        if (current) setPages(page);
+      },
       () => undefined, // oneself is shown all the same
     );
-    return () => { current = false; };
+    return () => {
+      current = false;
+    };
   }, [client, id, paged, conversation.participantCount]);
   if (!paged || pages === undefined) return { members: participants, more: undefined };
   const { members, cursor } = pages;

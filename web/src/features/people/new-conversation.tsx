@@ -65,7 +65,16 @@ export function NewConversation({ page, onClose }: { page: "person" | "group" | 
     >
       <div className={css.stack}>
         {several && (
-          <Field label={page === "group" ? "Group name" : "Channel name"} value={name} maxLength={100} dir="auto" data-autofocus="" onChange={(event) => { setName(event.target.value); }} />
+          <Field
+            label={page === "group" ? "Group name" : "Channel name"}
+            value={name}
+            maxLength={100}
+            dir="auto"
+            data-autofocus=""
+            onChange={(event) => {
+              setName(event.target.value);
+            }}
+          />
         )}
         {failure !== undefined && (
           <p className={css.failure} role="alert">

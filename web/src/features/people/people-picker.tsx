@@ -32,7 +32,14 @@ export function PeoplePicker({ chosen, without = nobody, multiple, onChoose }: P
       conversations.flatMap((one): User[] =>
         one.peer === undefined
           ? []
-          : [{ id: one.peer.userId, username: one.peer.username, displayName: one.peer.displayName, ...(one.peer.avatarUrl === undefined ? {} : { avatarUrl: one.peer.avatarUrl }) }],
+          : [
+              {
+                id: one.peer.userId,
+                username: one.peer.username,
+                displayName: one.peer.displayName,
+                ...(one.peer.avatarUrl === undefined ? {} : { avatarUrl: one.peer.avatarUrl }),
+              },
+            ],
       ),
     [conversations],
   );
@@ -47,8 +54,12 @@ export function PeoplePicker({ chosen, without = nobody, multiple, onChoose }: P
     let current = true;
     const timer = setTimeout(() => {
       client.users.search(words).then(
-        (users) => { if (current) setFound(users); },
-        () => { if (current) setFound([]); },
+        (users) => {
+          if (current) setFound(users);
+        },
+        () => {
+          if (current) setFound([]);
+        },
       );
     }, 150);
     return () => {
@@ -95,7 +106,9 @@ export function PeoplePicker({ chosen, without = nobody, multiple, onChoose }: P
         dir="auto"
         data-autofocus=""
         value={query}
-        onChange={(event) => { setQuery(event.target.value); }}
+        onChange={(event) => {
+          setQuery(event.target.value);
+        }}
         onKeyDown={onKeyDown}
       />
       <div id={list} role="listbox" aria-label="People" aria-multiselectable={multiple} className={css.results}>
@@ -110,7 +123,9 @@ export function PeoplePicker({ chosen, without = nobody, multiple, onChoose }: P
               role="option"
               aria-selected={selected}
               className={[css.person, index === active ? css.active : ""].join(" ")}
-              onClick={() => { onChoose(user); }}
+              onClick={() => {
+                onChoose(user);
+              }}
             >
               <Avatar id={user.id} name={user.displayName} />
               <span className={css.words}>

@@ -25,10 +25,16 @@ export function Receipts({ message, onClose }: { message: MessageView; onClose: 
     if (id === undefined) return;
     let current = true;
     client.messages.receipts(conversationId, id).then(
-      (found) => { if (current) setReceipts([...found].sort((a, b) => order[a.status] - order[b.status])); },
-      (error: unknown) => { if (current) setFailure(sentence(error)); },
+      (found) => {
+        if (current) setReceipts([...found].sort((a, b) => order[a.status] - order[b.status]));
+      },
+      (error: unknown) => {
+        if (current) setFailure(sentence(error));
+      },
     );
-    return () => { current = false; };
+    return () => {
+      current = false;
+    };
   }, [client, conversationId, id, newest]);
 
   return (

@@ -17,12 +17,23 @@ export function Rename({ conversation, onDone }: { conversation: ConversationVie
       setError("Give it a name.");
       return;
     }
-    client.conversations.rename(conversation.id, name.trim()).then(onDone, (failure: unknown) => { setError(sentence(failure)); });
+    client.conversations.rename(conversation.id, name.trim()).then(onDone, (failure: unknown) => {
+      setError(sentence(failure));
+    });
   }
 
   return (
     <form className={css.renameLine} onSubmit={submit}>
-      <Field label="Name" value={name} error={error} maxLength={100} dir="auto" onChange={(event) => { setName(event.target.value); }} />
+      <Field
+        label="Name"
+        value={name}
+        error={error}
+        maxLength={100}
+        dir="auto"
+        onChange={(event) => {
+          setName(event.target.value);
+        }}
+      />
       <Button type="submit" tone="primary">
         Save
       </Button>

@@ -51,8 +51,26 @@ export function AccountSettings() {
     <div className={css.stack}>
       <form className={css.stack} onSubmit={(event) => void changePassword(event)}>
         <h3 className={css.legend}>Change the password</h3>
-        <Field label="Present password" type="password" autoComplete="current-password" value={current} error={wrong.current} onChange={(event) => { setCurrent(event.target.value); }} />
-        <Field label="New password" type="password" autoComplete="new-password" value={next} error={wrong.next} onChange={(event) => { setNext(event.target.value); }} />
+        <Field
+          label="Present password"
+          type="password"
+          autoComplete="current-password"
+          value={current}
+          error={wrong.current}
+          onChange={(event) => {
+            setCurrent(event.target.value);
+          }}
+        />
+        <Field
+          label="New password"
+          type="password"
+          autoComplete="new-password"
+          value={next}
+          error={wrong.next}
+          onChange={(event) => {
+            setNext(event.target.value);
+          }}
+        />
         <div className={css.end}>
           <Button type="submit" busy={busy}>
             Change password

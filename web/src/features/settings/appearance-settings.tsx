@@ -25,12 +25,26 @@ export function AppearanceSettings() {
         <legend className={css.legend}>Theme</legend>
         {themes.map((one) => (
           <label key={one.theme} className={css.choice}>
-            <input type="radio" name="theme" checked={theme === one.theme} onChange={() => { appearance.setState({ theme: one.theme }); }} />
+            <input
+              type="radio"
+              name="theme"
+              checked={theme === one.theme}
+              onChange={() => {
+                appearance.setState({ theme: one.theme });
+              }}
+            />
             {one.name}
           </label>
         ))}
       </fieldset>
-      <Toggle label="From right to left" hint="Turns the page round; messages keep their own direction" checked={direction === "rtl"} onChange={(on) => { appearance.setState({ direction: on ? "rtl" : "ltr" }); }} />
+      <Toggle
+        label="From right to left"
+        hint="Turns the page round; messages keep their own direction"
+        checked={direction === "rtl"}
+        onChange={(on) => {
+          appearance.setState({ direction: on ? "rtl" : "ltr" });
+        }}
+      />
       <Toggle
         label="Notifications"
         hint={permission === "denied" ? "This browser forbids them for this page" : "While this page is in the background"}

@@ -11,7 +11,9 @@ export function BlockedSettings() {
   const blocked = useLive(client.users.blocked);
   const say = useScreen((screen) => screen.say);
   useEffect(() => {
-    client.users.refreshBlocked().catch((error: unknown) => { say(sentence(error)); });
+    client.users.refreshBlocked().catch((error: unknown) => {
+      say(sentence(error));
+    });
   }, [client, say]);
   if (blocked.length === 0) return <p className={css.note}>You block nobody. A person is blocked from the details of your chat.</p>;
   return (
@@ -23,7 +25,14 @@ export function BlockedSettings() {
             <Name className={css.entryTitle}>{user.displayName}</Name>
             <span className={css.entryLine}>@{user.username}</span>
           </span>
-          <Button tone="quiet" onClick={() => { client.users.unblock(user.id).catch((error: unknown) => { say(sentence(error)); }); }}>
+          <Button
+            tone="quiet"
+            onClick={() => {
+              client.users.unblock(user.id).catch((error: unknown) => {
+                say(sentence(error));
+              });
+            }}
+          >
             Unblock
           </Button>
         </li>

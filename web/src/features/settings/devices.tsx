@@ -38,30 +38,76 @@ export function DeviceSettings() {
   const read = useCallback(async () => {
     const [allSessions, allDevices] = await Promise.all([client.session.sessions(), client.session.devices()]);
     setSessions(
-      allSessions.map((one) => ({ id: one.id, title: browserName(one.userAgent), line: [one.address, seen(one.seenAt)].filter(Boolean).join(", "), current: one.current })),
+      allSessions.map((one) => ({
+        id: one.id,
+        title: browserName(one.userAgent),
+        line: [one.address, seen(one.seenAt)].filter(Boolean).join(", "),
+        current: one.current,
+      })),
     );
-    setDevices(allDevices.map((one) => ({ id: one.id, title: one.name || "Device", line: `Seen ${seen(one.seenAt)}`, current: one.current })));
+    setDevices(
+      allDevices.map((one) => ({ id: one.id, title: one.name || "Device", line: `Seen ${seen(one.seenAt)}`, current: one.current })),
+    );
   }, [client]);
 
-  const attempt = useCallback((work: Promise<unknown>) => { work.then(read).catch((error: unknown) => { say(sentence(error)); }); }, [read, say]);
+  const attempt = useCallback(
+    (work: Promise<unknown>) => {
+      work.then(read).catch((error: unknown) => {
+        say(sentence(error));
+      });
+    },
+    [read, say],
+  );
 
-  useEffect(() => { attempt(Promise.resolve()); }, [attempt]);
+  useEffect(() => {
+    attempt(Promise.resolve());
+  }, [attempt]);
 
   if (sessions === undefined || devices === undefined) return <Spinner label="Reading the list" />;
   return (
     <div className={css.stack}>
       <h3 className={css.legend}>Where you are signed in</h3>
-      <Entries entries={sessions} action="Sign out" here="This one" onEnd={(id) => { attempt(client.session.revokeSession(id)); }} />
+      <Entries
+        entries={sessions}
+        action="Sign out"
+        here="This one"
+        onEnd={(id) => {
+          attempt(client.session.revokeSession(id));
+        }}
+      />
       {sessions.length > 1 && (
-        <Button onClick={() => { attempt(client.session.revokeOtherSessions()); }}>Sign out everywhere else</Button>
+        <Button
+          onClick={() => {
+            attempt(client.session.revokeOtherSessions());
+          }}
+        >
+          Sign out everywhere else
+        </Button>
       )}
       <h3 className={css.legend}>Devices</h3>
-      <Entries entries={devices} action="Remove" here="This one" onEnd={(id) => { attempt(client.session.deleteDevice(id)); }} />
+      <Entries
+        entries={devices}
+        action="Remove"
+        here="This one"
+        onEnd={(id) => {
+          attempt(client.session.deleteDevice(id));
+        }}
+      />
     </div>
   );
 }
 
-function Entries({ entries, action, here, onEnd }: { entries: readonly Entry[]; action: string; here: string; onEnd: (id: string) => void }) {
+function Entries({
+  entries,
+  action,
+  here,
+  onEnd,
+}: {
+  entries: readonly Entry[];
+  action: string;
+  here: string;
+  onEnd: (id: string) => void;
+}) {
   return (
     <ul className={css.entries}>
       {entries.map((one) => (
@@ -73,7 +119,13 @@ function Entries({ entries, action, here, onEnd }: { entries: readonly Entry[]; 
           {one.current ? (
             <span className={css.here}>{here}</span>
           ) : (
-            <Button tone="quiet" aria-label={`${action} ${one.title}`} onClick={() => { onEnd(one.id); }}>
+            <Button
+              tone="quiet"
+              aria-label={`${action} ${one.title}`}
+              onClick={() => {
+                onEnd(one.id);
+              }}
+            >
               {action}
             </Button>
           )}

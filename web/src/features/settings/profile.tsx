@@ -64,7 +64,16 @@ export function ProfileSettings() {
           )}
         </div>
       </div>
-      <Field label="Display name" value={name} error={error} maxLength={100} dir="auto" onChange={(event) => { setName(event.target.value); }} />
+      <Field
+        label="Display name"
+        value={name}
+        error={error}
+        maxLength={100}
+        dir="auto"
+        onChange={(event) => {
+          setName(event.target.value);
+        }}
+      />
       <Field label="User name" value={user?.username ?? ""} readOnly dir="ltr" hint="By this name others find you. It can't be changed." />
       <div className={css.end}>
         <Button type="submit" tone="primary" busy={busy}>

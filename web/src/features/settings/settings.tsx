@@ -25,7 +25,15 @@ export default function Settings({ page: start, onClose }: { page: SettingsPage;
       <div className={css.settings}>
         <nav className={css.tabs} aria-label="Settings">
           {pages.map((one) => (
-            <button key={one.page} type="button" className={css.tab} aria-current={one.page === page ? "page" : undefined} onClick={() => { setPage(one.page); }}>
+            <button
+              key={one.page}
+              type="button"
+              className={css.tab}
+              aria-current={one.page === page ? "page" : undefined}
+              onClick={() => {
+                setPage(one.page);
+              }}
+            >
               <Icon name={one.icon} size={20} />
               {one.name}
             </button>
