@@ -25,15 +25,17 @@ export function linkify(content: string): Token[] {
 
 /** Without the punctuation that ends the sentence, and without a bracket that was opened before the address. */
 function withoutTail(url: string): string {
-  let text = url;
-  for (;;) {
-    const last = text.at(-1);
-    if (last === undefined) return text;
-    if (".,;:!?…*_".includes(last)) text = text.slice(0, -1);
-    else if (last === ")" && count(text, ")") > count(text, "(")) text = text.slice(0, -1);
-    else if (last === "]" && count(text, "]") > count(text, "[")) text = text.slice(0, -1);
-    else return text;
+  // Closing brackets that nothing in the address opened; counted once, for an address may be long and hostile.
+  let round = count(url, ")") - count(url, "(");
+  let square = count(url, "]") - count(url, "[");
+  let end = url.length;
+  for (; end > 0; end--) {
+    const last = url.charAt(end - 1);
+    if (last === ")" && round > 0) round--;
+    else if (last === "]" && square > 0) square--;
+    else if (!".,;:!?…*_".includes(last)) break;
   }
+  return url.slice(0, end);
 }
 
 function count(text: string, letter: string): number {

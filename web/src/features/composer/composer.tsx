@@ -15,6 +15,7 @@ import { contentTypeOf } from "../media/measures";
 import { useClient, useScreen } from "../messenger/context";
 import { sentence } from "../messenger/failure";
 import { ComposingBar } from "./composing-bar";
+import { useDraft } from "./draft";
 import { room } from "./length";
 import type { Staged } from "./staged";
 import { StagedStrip } from "./staged-strip";
@@ -221,37 +222,4 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
       )}
     </form>
   );
-}
-
-/** Keeps what stands in the field, shortly after each change and when the conversation is left. */
-function useDraft(id: string, text: string, active: boolean) {
-  const client = useClient();
-  const draft = useRef({ current: text, kept: text, clear: () => undefined as void });
-  useEffect(() => {
-    if (!active) return;
-    const now = draft.current;
-    now.current = text;
-    now.clear = () => {
-      now.current = "";
-      now.kept = "";
-      client.conversations.setDraft(id, "");
-    };
-    if (now.kept === text) return;
-    const keep = () => {
-      if (now.kept === now.current) return;
-      now.kept = now.current;
-      client.conversations.setDraft(id, now.current);
-    };
-    const timer = setTimeout(keep, 400);
-    return () => {
-      clearTimeout(timer);
-    };
-  }, [client, id, text, active]);
-  useEffect(() => {
-    const now = draft.current;
-    return () => {
-      if (now.kept !== now.current) client.conversations.setDraft(id, now.current);
-    };
-  }, [client, id]);
-  return draft.current;
 }
