@@ -56,8 +56,10 @@ export interface MessageRecord {
   status?: Status
   /** Of own messages: members whose device has it, though their watermark may be behind. */
   deliveredBy?: string[]
-  /** Counts the events of this run of the program, so that a page of history that was read earlier doesn't undo one. */
+  /** When an event last changed it, in ms of our clock: a page of history that was asked for earlier must not undo that. */
   touched: number
+  /** The log brought it, or a repair: whoever listens for new messages was told. */
+  heard?: boolean
 }
 
 export interface OutboxRecord {

@@ -368,6 +368,8 @@ export interface OutgoingMessage {
   content: string
   contentType?: ContentType
   media?: Blob & { name?: string }
+  /** Names the message, so that sending it again does nothing; a UUID, default a new one. For bots that may start anew. */
+  clientMessageId?: ClientMessageId
   /** In place of media: one that was uploaded before. */
   mediaId?: MediaId
   replyTo?: MessageId

@@ -1,1 +1,3 @@
 export type * from './api'
+export { ClientError } from '../transport'
+export { createClient } from './client'

@@ -1,0 +1,362 @@
+import { rangeOf, tailOf, type ConversationRecord, type MessageRecord, type Tx } from '../db'
+import { asClientError } from '../transport'
+import type { ClientFailure, MessageView, MessageWindow, WindowSnapshot } from './api'
+import { ChangeSet } from './changes'
+import { count, me, type Core } from './core'
+import type { History } from './history'
+import { Cell } from './live'
+import { previewOf, viewOfMessage, viewOfOutgoing, type ReplyPreview } from './message-view'
+import type { Outbox } from './outbox'
+import type { Reader } from './state'
+import type { Uploads } from './uploads'
+
+export interface WindowParts {
+  core: Core
+  history: History
+  outbox: Outbox
+  uploads: Uploads
+}
+
+const empty: WindowSnapshot = { items: [], loaded: false, hasOlder: false, hasNewer: false, loadingOlder: false, loadingNewer: false, totalCached: 0 }
+
+/** One conversation's stretch on show: cached records in memory, views made of them, and pages fetched as they are needed. */
+export class HistoryWindow implements MessageWindow, Reader {
+  readonly conversationId: string
+  private readonly p: WindowParts
+  private readonly pageSize: number
+  private readonly cell = new Cell<WindowSnapshot>(empty)
+  private records: MessageRecord[] = []
+  private conversation: ConversationRecord | undefined
+  private views = new Map<string, { record: MessageRecord; reply: ReplyPreview | undefined; view: MessageView }>()
+  private replies = new Map<string, MessageRecord | null>()
+  private missing = new Set<string>()
+  /** The window reaches the newest message and follows it. */
+  private atTail = true
+  private firstUnreadId: string | undefined
+  private older: Promise<void> | undefined
+  private newer: Promise<void> | undefined
+  private error: ClientFailure | undefined
+  private cached = 0
+  private detach: (() => void)[] = []
+  private closed = false
+
+  constructor(parts: WindowParts, conversationId: string, pageSize: number, around: string | undefined) {
+    this.p = parts
+    this.conversationId = conversationId
+    this.pageSize = pageSize
+    const { state } = parts.core
+    this.detach.push(state.addReader(this), state.refreshed.on((change) => {
+      if (change.outbox) this.show()
+    }), parts.uploads.changed.on(() => this.show()))
+    void this.begin(around)
+  }
+
+  get = (): WindowSnapshot => this.cell.get()
+  subscribe = (listener: () => void) => this.cell.subscribe(listener)
+
+  close(): void {
+    this.closed = true
+    for (const d of this.detach) d()
+  }
+
+  loadOlder(): Promise<void> {
+    this.older ??= this.guarded(() => this.extendOlder()).finally(() => {
+      this.older = undefined
+      this.show()
+    })
+    this.show()
+    return this.older
+  }
+
+  loadNewer(): Promise<void> {
+    this.newer ??= this.guarded(() => this.extendNewer()).finally(() => {
+      this.newer = undefined
+      this.show()
+    })
+    this.show()
+    return this.newer
+  }
+
+  async jumpTo(id: string): Promise<boolean> {
+    if (this.records.some((m) => m.id === id)) return true
+    let found = await this.readAround(id)
+    if (!found) await this.guarded(async () => {
+      found = await this.p.history.around(this.conversationId, id, this.pageSize) && await this.readAround(id)
+    })
+    return found
+  }
+
+  async jumpToNewest(): Promise<void> {
+    if (this.atTail) return
+    this.atTail = true
+    await this.readTail()
+    await this.fillTail()
+  }
+
+  /** Shows messages that were just put into the outbox, before they are saved. */
+  outboxChanged(): void {
+    this.show()
+  }
+
+  async read(tx: Tx, change: ChangeSet): Promise<() => void> {
+    const ids = change.messages.get(this.conversationId)
+    const ours = change.conversations.has(this.conversationId)
+    if (!ids && !ours) return () => undefined
+    const conversation = await tx.conversations.get(this.conversationId)
+    const shown = this.records
+    let records = shown
+    const replies = new Map(this.replies)
+    if (ids) records = ids === 'all' ? await this.readAll(tx, conversation) : await this.readSome(tx, ids, conversation)
+    for (const id of replies.keys()) {
+      if (ids === 'all' || ids?.has(id)) replies.set(id, (await tx.messages.get(this.conversationId, id)) ?? null)
+    }
+    const cached = ids ? await tx.messages.count(this.conversationId) : this.cached
+    return () => {
+      this.conversation = conversation
+      // A page was added while this was read: read once more, on top of it.
+      if (this.records === shown) this.records = records
+      else if (ids) void this.again()
+      this.replies = replies
+      this.cached = cached
+      this.show()
+    }
+  }
+
+  private again(): Promise<void> {
+    const change = new ChangeSet()
+    change.history(this.conversationId)
+    return this.p.core.state.refresh(change)
+  }
+
+  private async begin(around: string | undefined): Promise<void> {
+    await this.readTail()
+    this.markUnread()
+    if (around !== undefined && await this.jumpTo(around)) return
+    await this.fillTail()
+    this.markUnread()
+    this.show()
+  }
+
+  /** The first of the unread messages at this moment, which later reading doesn't move. */
+  private markUnread(): void {
+    const unread = this.conversation?.unreadCount ?? 0
+    if (this.firstUnreadId !== undefined || unread === 0) return
+    const self = me(this.p.core)
+    const readTo = this.conversation?.readUpTo
+    const others = this.records.filter((m) => m.senderId !== self)
+    this.firstUnreadId = (readTo === undefined ? others.at(-unread) : others.find((m) => m.id > readTo))?.id
+  }
+
+  private async fillTail(): Promise<void> {
+    if (this.closed || this.records.length >= this.pageSize) return
+    const { conversation, core } = { conversation: this.conversation, core: this.p.core }
+    if (conversation?.left) return
+    if (conversation && tailOf(conversation.ranges)) {
+      if (this.hasOlder()) await this.loadOlder()
+      return
+    }
+    await this.guarded(async () => {
+      await this.p.history.newest(this.conversationId, this.pageSize)
+      await core.state.current()
+      if (this.atTail) await this.readTail()
+    })
+  }
+
+  private async guarded(run: () => Promise<void>): Promise<void> {
+    try {
+      await run()
+      this.error = undefined
+    } catch (error) {
+      this.error = asClientError(error)
+    }
+    this.show()
+  }
+
+  private hasOlder(): boolean {
+    const first = this.records[0]
+    if (!first) return false
+    const range = rangeOf(this.conversation?.ranges ?? [], first.id)
+    return !range?.start || first.id > range.from
+  }
+
+  private async extendOlder(): Promise<void> {
+    const first = this.records[0]
+    if (!first || !this.hasOlder()) return
+    const range = () => rangeOf(this.conversation?.ranges ?? [], first.id)
+    if (!range() || first.id <= range()!.from) {
+      await this.p.history.before(this.conversationId, first.id, this.pageSize)
+      await this.p.core.state.current()
+    }
+    const from = range()?.from
+    if (from === undefined) return
+    const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from, to: first.id, limit: this.pageSize + 1, newest: true }))
+    if (this.records[0]?.id === first.id) this.records = [...page.filter((m) => m.id < first.id), ...this.records]
+  }
+
+  private async extendNewer(): Promise<void> {
+    const last = this.records.at(-1)
+    if (!last || this.atTail) return
+    const range = () => rangeOf(this.conversation?.ranges ?? [], last.id)
+    if (!range() || (last.id >= range()!.to && !range()!.tail)) {
+      await this.p.history.since(this.conversationId, last.id, this.pageSize)
+      await this.p.core.state.current()
+    }
+    const r = range()
+    if (!r) return
+    const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from: last.id, to: r.to, limit: this.pageSize + 1 }))
+    if (this.records.at(-1)?.id !== last.id) return
+    this.records = [...this.records, ...page.filter((m) => m.id > last.id)]
+    this.atTail = r.tail === true && (this.records.at(-1)?.id ?? '') >= r.to
+  }
+
+  private async readTail(): Promise<void> {
+    await this.p.core.state.steady(async (tx) => {
+      const conversation = await tx.conversations.get(this.conversationId)
+      const range = conversation && (tailOf(conversation.ranges) ?? conversation.ranges.at(-1))
+      const records = range ? await tx.messages.stretch(this.conversationId, { from: range.from, limit: this.pageSize, newest: true }) : []
+      this.cached = await tx.messages.count(this.conversationId)
+      this.conversation = conversation
+      this.records = records
+    })
+    this.loaded()
+  }
+
+  private async readAround(id: string): Promise<boolean> {
+    const half = Math.ceil(this.pageSize / 2)
+    const found = await this.p.core.state.steady(async (tx) => {
+      const conversation = await tx.conversations.get(this.conversationId)
+      const range = conversation && rangeOf(conversation.ranges, id)
+      if (!range || !(await tx.messages.get(this.conversationId, id))) return false
+      const before = await tx.messages.stretch(this.conversationId, { from: range.from, to: id, limit: half + 1, newest: true })
+      const after = await tx.messages.stretch(this.conversationId, { from: id, to: range.to, limit: half + 1 })
+      this.conversation = conversation
+      this.records = [...before, ...after.filter((m) => m.id > id)]
+      this.atTail = range.tail === true && this.records.at(-1)?.id === range.to
+      return true
+    })
+    if (found) this.loaded()
+    return found
+  }
+
+  /** After more than single messages changed: what the window showed, put right. */
+  private async readAll(tx: Tx, conversation: ConversationRecord | undefined): Promise<MessageRecord[]> {
+    const ranges = conversation?.ranges ?? []
+    const first = this.records[0]
+    const range = first && rangeOf(ranges, first.id)
+    if (first && range && (!this.atTail || range.tail)) {
+      const to = this.atTail ? undefined : this.records.at(-1)!.id
+      return tx.messages.stretch(this.conversationId, { from: first.id, ...(to === undefined ? {} : { to }) })
+    }
+    if (!this.atTail && first) return this.records
+    const tail = tailOf(ranges) ?? ranges.at(-1)
+    return tail ? tx.messages.stretch(this.conversationId, { from: tail.from, limit: this.pageSize, newest: true }) : []
+  }
+
+  private async readSome(tx: Tx, ids: ReadonlySet<string>, conversation: ConversationRecord | undefined): Promise<MessageRecord[]> {
+    const from = this.records[0]?.id ?? tailOf(conversation?.ranges ?? [])?.from
+    const to = this.atTail ? undefined : this.records.at(-1)?.id
+    const records = [...this.records]
+    for (const id of [...ids].sort()) {
+      if (from === undefined || id < from || (to !== undefined && id > to)) continue
+      const record = await tx.messages.get(this.conversationId, id)
+      const at = place(records, id)
+      const known = records[at]?.id === id
+      if (record) records.splice(at, known ? 1 : 0, record)
+      else if (known) records.splice(at, 1)
+    }
+    return records
+  }
+
+  private loaded(): void {
+    this.cell.set({ ...this.cell.get(), loaded: true })
+    this.show()
+  }
+
+  private show(): void {
+    if (this.closed || !this.cell.get().loaded) return
+    const { core } = this.p
+    const self = me(core)
+    const views = new Map<string, { record: MessageRecord; reply: ReplyPreview | undefined; view: MessageView }>()
+    const known = new Map<string, MessageRecord>()
+    const wanted = new Set<string>()
+    for (const m of this.records) if (m.replyToId !== undefined) wanted.add(m.replyToId)
+    const outgoing = this.atTail ? core.state.outbox.filter((r) => r.conversationId === this.conversationId) : []
+    for (const r of outgoing) if (r.replyToId !== undefined) wanted.add(r.replyToId)
+    if (wanted.size > 0) for (const m of this.records) if (wanted.has(m.id)) known.set(m.id, m)
+    const items: MessageView[] = []
+    for (const record of this.records) {
+      const reply = this.reply(record.replyToId, known)
+      const before = this.views.get(record.id)
+      const fixed = before && before.record === record && same(before.reply, reply)
+      const entry = fixed && (!before.view.mine || before.view.state === 'read') ? before : { record, reply, view: viewOfMessage(record, this.conversation, self, reply) }
+      // A view whose status stayed is the same object, so that its row isn't drawn again.
+      const keep = fixed && before.view.state === entry.view.state ? before : entry
+      views.set(record.id, keep)
+      items.push(keep.view)
+    }
+    const stored = new Set(this.records.map((m) => m.clientMessageId))
+    for (const r of outgoing) {
+      if (stored.has(r.clientMessageId)) continue
+      const upload = this.p.uploads.view(r)
+      if (upload && upload.blob === null) void this.p.uploads.load(r.clientMessageId)
+      items.push(viewOfOutgoing(r, self, this.p.outbox.isOnWire(r.clientMessageId), upload, this.reply(r.replyToId, known)))
+    }
+    this.views = views
+    this.audit(items)
+    const snapshot: WindowSnapshot = {
+      items, loaded: true, hasOlder: this.hasOlder(), hasNewer: !this.atTail, loadingOlder: this.older !== undefined, loadingNewer: this.newer !== undefined,
+      totalCached: this.cached,
+      ...(this.firstUnreadId === undefined ? {} : { firstUnreadId: this.firstUnreadId }),
+      ...(this.error ? { error: this.error } : {}),
+    }
+    if (!sameSnapshot(this.cell.get(), snapshot)) this.cell.set(snapshot)
+  }
+
+  /** What is shown is looked at, so that the figures of the demo are measured and not claimed. */
+  private audit(items: readonly MessageView[]): void {
+    let doubled = 0
+    let reordered = 0
+    for (let i = Math.max(1, items.length - 200); i < items.length; i++) {
+      const [a, b] = [items[i - 1]!, items[i]!]
+      if (a.key === b.key) doubled++
+      else if (a.id !== undefined && b.id !== undefined && a.id >= b.id) reordered++
+    }
+    if (doubled + reordered > 0) count(this.p.core, { doubled, reordered })
+  }
+
+  private reply(id: string | undefined, known: ReadonlyMap<string, MessageRecord>): ReplyPreview | undefined {
+    if (id === undefined) return undefined
+    const record = known.get(id) ?? this.replies.get(id)
+    if (record) return previewOf(record)
+    if (record === undefined && !this.missing.has(id)) {
+      this.missing.add(id)
+      void this.findReply(id)
+    }
+    return undefined
+  }
+
+  private async findReply(id: string): Promise<void> {
+    const { state } = this.p.core
+    const cached = await state.storage.read((tx) => tx.messages.get(this.conversationId, id))
+    this.replies.set(id, cached ?? null)
+    if (cached) return this.show()
+    // Its being stored makes the window read it.
+    await this.p.history.single(this.conversationId, id).catch(() => undefined)
+  }
+}
+
+function place(records: readonly MessageRecord[], id: string): number {
+  let at = records.length
+  while (at > 0 && records[at - 1]!.id >= id) at--
+  return at
+}
+
+function same(a: ReplyPreview | undefined, b: ReplyPreview | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.id === b.id && a.content === b.content && a.deleted === b.deleted)
+}
+
+function sameSnapshot(a: WindowSnapshot, b: WindowSnapshot): boolean {
+  return a.loaded === b.loaded && a.hasOlder === b.hasOlder && a.hasNewer === b.hasNewer && a.loadingOlder === b.loadingOlder &&
+    a.loadingNewer === b.loadingNewer && a.firstUnreadId === b.firstUnreadId && a.totalCached === b.totalCached && a.error === b.error &&
+    a.items.length === b.items.length && a.items.every((m, i) => m === b.items[i])
+}
