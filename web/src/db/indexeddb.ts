@@ -1,4 +1,4 @@
-import Dexie, { type Table as DexieTable, type TransactionMode } from 'dexie'
+import Dexie, { type Table as DexieTable, type Transaction, type TransactionMode } from 'dexie'
 import type { ConversationRecord, MessageRecord, OutboxRecord, UserRecord } from './records'
 import type { MessageTable, MetaValues, Storage, Stretch, Table, Tx } from './storage'
 
@@ -8,7 +8,6 @@ const last = '\uffff'
 /** A store in the browser's database, shared by all tabs of the page's origin. */
 export class IndexedDbStorage implements Storage {
   private readonly db: Dexie
-  private readonly tx: Tx
 
   constructor(name: string, parts?: { indexedDB: IDBFactory; IDBKeyRange: typeof IDBKeyRange }) {
     // Promises of the cache are kept by strict durability: an ack goes out when the disk has the event.
@@ -21,7 +20,6 @@ export class IndexedDbStorage implements Storage {
       users: 'id',
       meta: '',
     })
-    this.tx = this.tables()
   }
 
   read<T>(run: (tx: Tx) => Promise<T>): Promise<T> {
@@ -42,7 +40,7 @@ export class IndexedDbStorage implements Storage {
 
   private async run<T>(mode: TransactionMode, run: (tx: Tx) => Promise<T>): Promise<T> {
     try {
-      return await this.db.transaction(mode, this.db.tables, () => run(this.tx))
+      return await this.db.transaction(mode, this.db.tables, (transaction) => run(bound(transaction)))
     } catch (error) {
       // The engine looks for the browser's own name, however deep Dexie wrapped it.
       const inner = (error as { inner?: unknown }).inner
@@ -50,26 +48,30 @@ export class IndexedDbStorage implements Storage {
       throw error
     }
   }
+}
 
-  private tables(): Tx {
-    const blobs = this.db.table<Blob, string>('blobs')
-    const meta = this.db.table<unknown, string>('meta')
-    return {
-      conversations: simple(this.db.table<ConversationRecord, string>('conversations')),
-      messages: messageTable(this.db.table<MessageRecord, [string, string]>('messages')),
-      outbox: simple(this.db.table<OutboxRecord, string>('outbox')),
-      users: simple(this.db.table<UserRecord, string>('users')),
-      blobs: {
-        get: async (key) => blobs.get(key),
-        put: async (key, blob) => void (await blobs.put(blob, key)),
-        delete: async (key) => blobs.delete(key),
-      },
-      meta: async (key) => (await meta.get(key)) as MetaValues[typeof key] | undefined,
-      setMeta: async (key, value) => {
-        if (value === undefined) await meta.delete(key)
-        else await meta.put(value, key)
-      },
-    }
+/**
+ * The tables of one transaction. Dexie would find the transaction by itself, but after a row of awaits without a request it
+ * loses sight of it, and the transaction commits too early.
+ */
+function bound(transaction: Transaction): Tx {
+  const blobs = transaction.table<Blob, string>('blobs')
+  const meta = transaction.table<unknown, string>('meta')
+  return {
+    conversations: simple(transaction.table<ConversationRecord, string>('conversations')),
+    messages: messageTable(transaction.table<MessageRecord, [string, string]>('messages')),
+    outbox: simple(transaction.table<OutboxRecord, string>('outbox')),
+    users: simple(transaction.table<UserRecord, string>('users')),
+    blobs: {
+      get: async (key) => blobs.get(key),
+      put: async (key, blob) => void (await blobs.put(blob, key)),
+      delete: async (key) => blobs.delete(key),
+    },
+    meta: async (key) => (await meta.get(key)) as MetaValues[typeof key] | undefined,
+    setMeta: async (key, value) => {
+      if (value === undefined) await meta.delete(key)
+      else await meta.put(value, key)
+    },
   }
 }
 
