@@ -112,7 +112,10 @@ export class Applier {
     }
     const conversation = await tx.conversations.get(conversationId)
     if (conversation && range) {
-      await tx.conversations.put({ ...conversation, ranges: addRange(conversation.ranges, range) })
+      // Behind a page that was asked for before the log began anew, the log may leave out what came between the two.
+      const { tail, ...stretch } = range
+      const ranges = addRange(conversation.ranges, tail && fetchedAt > this.core.logSince ? range : stretch)
+      await tx.conversations.put({ ...conversation, ranges })
       change.conversation(conversationId)
     }
     change.history(conversationId)
@@ -131,6 +134,7 @@ export class Applier {
 
   /** The server's log is no longer whole: what is cached may have holes nobody knows of. The outbox is not touched. */
   async gap(tx: Tx, change: ChangeSet): Promise<void> {
+    this.core.logSince = this.core.clock.now()
     await tx.messages.clear()
     for (const c of await tx.conversations.all()) {
       await tx.conversations.put({ ...c, ranges: [], receipts: {} })

@@ -72,7 +72,7 @@ class Client implements MurreClient {
     })
     const makeId = uuidMaker(() => clock.now() + this.core.skew, random)
     const core: Core = {
-      clock, random, makeId, state, api: new Endpoints(rest), skew: 0, syncedUpTo: null, events: new Signal(),
+      clock, random, makeId, state, api: new Endpoints(rest), skew: 0, syncedUpTo: null, logSince: 0, events: new Signal(),
       session: new Cell<SessionSnapshot>({ state: 'starting', user: null, deviceId: null }),
       connection: new Cell({ state: 'offline', manual: false, attempts: 0 }), stats: new Cell(noStats),
     }

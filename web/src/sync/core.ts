@@ -18,6 +18,8 @@ export interface Core {
   /** The server's clock minus ours, in ms. */
   skew: number
   syncedUpTo: string | null
+  /** When the log began to continue the cache, in ms of our clock: at the first welcome, and anew after each gap. */
+  logSince: number
 }
 
 export function me(core: Core): string {

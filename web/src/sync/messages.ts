@@ -100,11 +100,17 @@ export class Messages implements MessagesApi {
 
   async react(conversation: string, id: string, emoji: string): Promise<void> {
     const self = me(this.p.core)
+    const event = async () => (await this.p.core.state.storage.read((tx) => tx.messages.get(conversation, id)))?.reactionEvents?.[self]
+    const before = await event()
     await this.p.core.api.react(conversation, id, emoji)
-    await this.change(conversation, id, (m) => ({
-      ...m, touched: this.p.core.clock.now(),
-      reactions: [...m.reactions.filter((r) => r.userId !== self), ...(emoji === '' ? [] : [{ userId: self, emoji }])],
-    }))
+    await this.change(conversation, id, (m) => {
+      // The log was faster, with this reaction or one of another device that came after it.
+      if (m.deleted || m.reactionEvents?.[self] !== before) return m
+      return {
+        ...m, touched: this.p.core.clock.now(),
+        reactions: [...m.reactions.filter((r) => r.userId !== self), ...(emoji === '' ? [] : [{ userId: self, emoji }])],
+      }
+    })
   }
 
   async receipts(conversation: string, id: string): Promise<MemberReceipt[]> {

@@ -121,10 +121,10 @@ export class Outbox {
         change.outbox = true
         change.conversation(conversationId)
       })
+      await this.core.state.current()
     } finally {
       this.core.state.dropUnsaved(clientMessageId)
     }
-    this.kick()
     return clientMessageId
   }
 
@@ -186,7 +186,7 @@ export class Outbox {
   kick(): void {
     if (!this.sending) return
     const seen = new Set<string>()
-    for (const record of this.core.state.outbox) {
+    for (const record of this.core.state.saved) {
       if (record.state === 'failed') continue
       if (seen.has(record.conversationId)) continue
       seen.add(record.conversationId)

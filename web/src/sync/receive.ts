@@ -114,6 +114,7 @@ export class Receiver {
         change.history(c.id)
       }
       await tx.setMeta('welcomed', true)
+      this.core.logSince = this.core.clock.now()
       return true
     })
     this.events.welcome(payload, first)

@@ -15,14 +15,14 @@ export interface Reader {
 export class State {
   readonly storage: Storage
   conversations: ReadonlyMap<string, ConversationRecord> = new Map()
-  /** By order of sending, with what is being saved just now. */
+  /** By order of sending, with what is being saved just now; and without, which is what may be sent. */
   outbox: readonly OutboxRecord[] = []
+  saved: readonly OutboxRecord[] = []
   /** A write of this tab, for the others. */
   readonly wrote = new Signal<[ChangeSet]>()
   /** Everything that a change touched was read again. */
   readonly refreshed = new Signal<[ChangeSet]>()
   private readers = new Set<Reader>()
-  private saved: readonly OutboxRecord[] = []
   private unsaved = new Map<string, OutboxRecord>()
   private pending = new ChangeSet()
   private refreshing: Promise<void> | undefined
