@@ -40,7 +40,8 @@ export class Messenger {
 
   async signOut() {
     await this.scope.getByRole('button', { name: 'Profile and settings' }).click()
-    await this.page.getByRole('button', { name: 'Sign out', exact: true }).click()
+    await this.page.getByRole('dialog').getByRole('button', { name: 'Account' }).click()
+    await this.page.getByRole('dialog').getByRole('button', { name: 'Sign out', exact: true }).click()
   }
 
   // Conversations.

@@ -142,7 +142,7 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
   return (
     <form
       className={css.composer}
-      aria-label="Write a message"
+      aria-label={`Write to ${conversation.title.slice(0, 80)}`}
       onSubmit={(event) => {
         event.preventDefault();
         trySend();

@@ -65,8 +65,8 @@ function Stage({ phones: { left, right, conversation } }: { phones: Phones }) {
   return (
     <main className={css["stage"]}>
       <PhoneFrame phone={left} conversation={conversation} />
-      <section className={css["middle"]} aria-labelledby="trace-title">
-        <h2 id="trace-title">Delivery trace</h2>
+      <div className={css["middle"]}>
+        <h2>Delivery trace</h2>
         <dl className={css["counters"]}>
           <Counter name="stored" count={watched.stored} />
           <Counter name="lost" count={watched.faults.lost} fault />
@@ -85,7 +85,7 @@ function Stage({ phones: { left, right, conversation } }: { phones: Phones }) {
             ))}
           </dl>
         </details>
-      </section>
+      </div>
       <PhoneFrame phone={right} conversation={conversation} />
     </main>
   );

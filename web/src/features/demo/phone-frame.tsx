@@ -28,16 +28,16 @@ export function PhoneFrame({ phone, conversation }: { phone: Phone; conversation
 
   return (
     <section className={css["phone"]} aria-label={`${name}'s phone`}>
+      <p className={css["line"]} data-state={connection.state}>
+        <span className={css["lamp"]} aria-hidden="true" />
+        <span role="status">
+          <strong>{name}</strong>: {stateName(connection)}
+        </span>
+      </p>
       <div className={css["case"]}>
         <div className={css["screen"]} ref={screen} />
       </div>
       <div className={css["controls"]}>
-        <p className={css["line"]} data-state={connection.state}>
-          <span className={css["lamp"]} aria-hidden="true" />
-          <span role="status">
-            {name}: {stateName(connection)}
-          </span>
-        </p>
         <Button onClick={() => { if (away) client.connection.goOnline(); else client.connection.goOffline(); }}>
           {away ? "Go online" : "Go offline"}
         </Button>

@@ -46,10 +46,12 @@ function Panes({ page }: { page: boolean }) {
   }, [page, focusSearch]);
 
   const pane = conversationId === null ? "list" : details ? "details" : "chat";
+  // Where it is one of several on a page, the page itself says what its main part is.
+  const Landmark = page ? "main" : "div";
   return (
     <div className={css.messenger} data-pane={pane}>
       <Banner />
-      <main className={css.panes}>
+      <Landmark className={css.panes}>
         <div className={css.list}>
           <ListPane />
         </div>
@@ -63,7 +65,7 @@ function Panes({ page }: { page: boolean }) {
             </Suspense>
           </section>
         )}
-      </main>
+      </Landmark>
       {dialog !== null && (
         <Suspense>
           <Dialogs dialog={dialog} />
