@@ -7,13 +7,12 @@ import { useLive, useScreen } from "../messenger/context";
 import { MessageRow, type RowActions } from "./message-row";
 import { placeOf } from "./neighbours";
 import { useReadReceipts } from "./use-read-receipts";
+import { useStickToEnd } from "./use-stick-to-end";
 import { useTarget } from "./use-target";
 import css from "./history.module.css";
 
 /** Within how many px of a page's end the next one is asked for. */
 const nearEdge = 1_200;
-/** How far from the end still counts as being there, in px. */
-const atEnd = 60;
 
 type HistoryProps = { conversation: ConversationView; window: MessageWindow; actions: RowActions; onEscape: () => void };
 
@@ -37,17 +36,13 @@ export function History({ conversation, window: messages, actions, onEscape }: H
     getItemKey,
     overscan: 8,
     anchorTo: "end",
-    // With newer pages still to come the end of the window is not the end of the conversation.
-    followOnAppend: !hasNewer,
-    scrollEndThreshold: atEnd,
     paddingStart: 12,
     paddingEnd: 12,
     directDomUpdates: true,
-    onChange: (instance) => {
-      setEnd(instance.isAtEnd(atEnd));
-      more();
-    },
+    onChange: more,
   });
+  // With newer pages still to come the end of the window is not the end of the conversation.
+  const { stick } = useStickToEnd(scroller, items, loaded && !hasNewer, setEnd);
 
   /** Asks for the pages beyond the ends that are near. The element is asked where it is: the list's own idea may be a render behind. */
   function more() {
@@ -65,9 +60,11 @@ export function History({ conversation, window: messages, actions, onEscape }: H
     if (placed.current || !loaded || items.length === 0) return;
     placed.current = true;
     const unread = firstUnreadId === undefined ? -1 : items.findIndex((item) => item.id === firstUnreadId);
-    if (unread > 0) virtualizer.scrollToIndex(unread, { align: "start" });
-    else virtualizer.scrollToEnd();
-  }, [loaded, items, firstUnreadId, virtualizer]);
+    if (unread >= 0) {
+      stick(false);
+      virtualizer.scrollToIndex(unread, { align: "start" });
+    } else stick(true);
+  }, [loaded, items, firstUnreadId, virtualizer, stick]);
 
   // A page may be shorter than the screen: then nothing scrolls that would ask for the next one.
   useEffect(more, [items, messages]);
@@ -76,6 +73,7 @@ export function History({ conversation, window: messages, actions, onEscape }: H
     conversation.id,
     messages,
     (index) => {
+      stick(false);
       virtualizer.scrollToIndex(index, { align: "center" });
     },
     () => {
@@ -84,16 +82,18 @@ export function History({ conversation, window: messages, actions, onEscape }: H
   );
 
   function toEnd() {
-    if (messages.get().hasNewer) {
-      messages.jumpToNewest().then(
-        () => {
-          virtualizer.scrollToEnd();
-        },
-        () => {
-          say("The newest messages can't be read now.");
-        },
-      );
-    } else virtualizer.scrollToEnd({ behavior: "auto" });
+    if (!messages.get().hasNewer) {
+      stick(true);
+      return;
+    }
+    messages.jumpToNewest().then(
+      () => {
+        stick(true);
+      },
+      () => {
+        say("The newest messages can't be read now.");
+      },
+    );
   }
 
   function onKeyDown(event: KeyboardEvent) {

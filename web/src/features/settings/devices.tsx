@@ -46,7 +46,7 @@ export function DeviceSettings() {
       })),
     );
     setDevices(
-      allDevices.map((one) => ({ id: one.id, title: one.name || "Device", line: `Seen ${seen(one.seenAt)}`, current: one.current })),
+      allDevices.map((one) => ({ id: one.id, title: one.name === "" ? "Device" : browserName(one.name), line: `Seen ${seen(one.seenAt)}`, current: one.current })),
     );
   }, [client]);
 
