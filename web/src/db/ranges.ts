@@ -38,13 +38,16 @@ export function addRange(ranges: readonly Range[], add: Range): Range[] {
   return out.sort((a, b) => (a.from < b.from ? -1 : 1)).map((r, i, all) => (r.tail && i < all.length - 1 ? withoutTail(r) : r))
 }
 
-/** A message that the log brought: it continues the tail, or stands for itself until history fills in. */
-export function addFromLog(ranges: readonly Range[], id: string): Range[] {
+/**
+ * A message that the log, or an answer, brought: it continues the tail, or stands for itself until history fills in. It may
+ * be a tail of its own when the log tells of everything behind it, which it does from logFrom on.
+ */
+export function addFromLog(ranges: readonly Range[], id: string, logFrom: string): Range[] {
   if (rangeOf(ranges, id)) return ranges as Range[]
   const tail = tailOf(ranges)
   if (tail && id > tail.to) return [...ranges.slice(0, -1), { ...tail, to: id }]
   const newest = ranges.at(-1)
-  const isNewest = !newest || id > newest.to
+  const isNewest = id > logFrom && (!newest || id > newest.to)
   return addRange(ranges, isNewest ? { from: id, to: id, tail: true } : { from: id, to: id })
 }
 

@@ -68,5 +68,7 @@ export interface MetaValues {
   /** This device has been welcomed: its cursor stands at the server, and the log continues from what is here. */
   welcomed: boolean
   syncedUpTo: string
+  /** Where the log began to continue the cache: the device's first cursor, or that of the last gap. */
+  logFrom: string
   nextSeq: number
 }

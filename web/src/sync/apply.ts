@@ -45,7 +45,7 @@ export class Applier {
     const record: MessageRecord = { ...stored.record, heard: true }
     await tx.messages.put([record])
     let conversation = await this.conversation(tx, change, wire, out)
-    conversation = { ...conversation, ranges: addFromLog(conversation.ranges, wire.id) }
+    conversation = { ...conversation, ranges: addFromLog(conversation.ranges, wire.id, this.core.logFrom) }
     if (conversation.last === undefined || wire.id >= conversation.last.id) conversation = { ...conversation, last: record }
     if (wire.createdAt > conversation.updatedAt) conversation = { ...conversation, updatedAt: wire.createdAt }
     if (!own) {
@@ -133,14 +133,21 @@ export class Applier {
   }
 
   /** The server's log is no longer whole: what is cached may have holes nobody knows of. The outbox is not touched. */
-  async gap(tx: Tx, change: ChangeSet): Promise<void> {
-    this.core.logSince = this.core.clock.now()
+  async gap(tx: Tx, change: ChangeSet, cursor: string): Promise<void> {
+    await this.logBegins(tx, cursor)
     await tx.messages.clear()
     for (const c of await tx.conversations.all()) {
       await tx.conversations.put({ ...c, ranges: [], receipts: {} })
       change.conversation(c.id)
       change.history(c.id)
     }
+  }
+
+  /** From here on the log tells of everything; of what lies before, only history does. */
+  async logBegins(tx: Tx, cursor: string): Promise<void> {
+    this.core.logSince = this.core.clock.now()
+    this.core.logFrom = cursor
+    await tx.setMeta('logFrom', cursor)
   }
 
   /** Unread messages behind a point, as far as the cache knows. */

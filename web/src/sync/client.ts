@@ -72,7 +72,7 @@ class Client implements MurreClient {
     })
     const makeId = uuidMaker(() => clock.now() + this.core.skew, random)
     const core: Core = {
-      clock, random, makeId, state, api: new Endpoints(rest), skew: 0, syncedUpTo: null, logSince: 0, events: new Signal(),
+      clock, random, makeId, state, api: new Endpoints(rest), skew: 0, syncedUpTo: null, logSince: 0, logFrom: '', events: new Signal(),
       session: new Cell<SessionSnapshot>({ state: 'starting', user: null, deviceId: null }),
       connection: new Cell({ state: 'offline', manual: false, attempts: 0 }), stats: new Cell(noStats),
     }
@@ -152,6 +152,7 @@ class Client implements MurreClient {
     const { core } = this
     await core.state.open()
     core.syncedUpTo = await core.state.storage.read((tx) => tx.meta('syncedUpTo')) ?? null
+    core.logFrom = await core.state.storage.read((tx) => tx.meta('logFrom')) ?? ''
     this.syncedBefore = core.syncedUpTo
     await this.session.load()
     this.lastUserId = core.session.get().user?.id
@@ -214,6 +215,7 @@ class Client implements MurreClient {
       this.lastUserId = userId
       this.presence.reset()
       this.core.syncedUpTo = null
+      this.core.logFrom = ''
       this.syncedBefore = null
       this.link.stop()
     }

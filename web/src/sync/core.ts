@@ -20,6 +20,8 @@ export interface Core {
   syncedUpTo: string | null
   /** When the log began to continue the cache, in ms of our clock: at the first welcome, and anew after each gap. */
   logSince: number
+  /** The place in the log where that was; message and event ids are of one clock. */
+  logFrom: string
 }
 
 export function me(core: Core): string {

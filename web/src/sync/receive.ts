@@ -96,7 +96,7 @@ export class Receiver {
       case 'pending_messages': return this.batch(frame, epoch)
       case 'synced': return this.synced(frame.payload.upTo)
       case 'gap':
-        await this.core.state.write((tx, change) => this.applier.gap(tx, change))
+        await this.core.state.write((tx, change) => this.applier.gap(tx, change, frame.payload.cursor))
         return this.events.gap()
       case 'error': return this.events.error(frame.payload)
     }
@@ -114,7 +114,7 @@ export class Receiver {
         change.history(c.id)
       }
       await tx.setMeta('welcomed', true)
-      this.core.logSince = this.core.clock.now()
+      await this.applier.logBegins(tx, payload.cursor)
       return true
     })
     this.events.welcome(payload, first)

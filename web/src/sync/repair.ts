@@ -67,7 +67,9 @@ export class Repair {
       }
       return out
     })
-    if (!first && syncedBefore !== null) count(this.core, { lost: fresh.filter((m) => m.createdAt < syncedBefore).length })
+    if (!first && syncedBefore !== null) {
+      count(this.core, { lost: fresh.filter((m) => m.id > this.core.logFrom && m.createdAt < syncedBefore).length })
+    }
     this.applied({ ...nothingApplied(), incoming: fresh })
   }
 
