@@ -48,7 +48,7 @@ export function Menu({ label, items, at, onClose, head }: MenuProps) {
         role={head === undefined ? undefined : "dialog"}
         aria-label={head === undefined ? undefined : label}
         className={css["menu"]}
-        style={place === undefined ? { visibility: "hidden" } : place}
+        style={place ?? { opacity: 0 } /* what is hidden takes no focus */}
         onKeyDown={onKeyDown}
       >
         {head}
