@@ -50,13 +50,19 @@ test('hostile names and messages are shown harmlessly', async ({ person, api }) 
   await ann.app.expectTick('plain', 'Sent')
 })
 
-test('one hostile file name', async ({ person, api }) => {
+test('a hostile file name and a page sent as a file', async ({ person, api }) => {
   const [ann, ben] = await Promise.all([person('Ann'), person('Ben')])
   await api.conversation(ann.account, 'direct', [ben.account])
   await Promise.all([ann.app.open('Ben'), ben.app.open('Ann')])
-  await ann.app.attach({ name: '\u202Efdp.<img src=x onerror=window.hit=1>.html', mimeType: 'text/html', buffer: Buffer.from('<script>opener.hit=1</script>') })
+  const name = `fdp.<img src=x onerror=window.hit=1>${'w'.repeat(180)}.html`
+  await ann.app.attach({ name, mimeType: 'text/html', buffer: Buffer.from('<script>opener.hit=1</script>') })
   await ann.app.composer.press('Enter')
   await expect(ben.app.rows).toHaveCount(1)
   await expect(ben.app.log.locator('img[src="x"]')).toHaveCount(0)
+  // It is saved, never shown as a page of ours.
+  const [download] = await Promise.all([ben.page.waitForEvent('download'), ben.app.rows.getByRole('button', { name: /^Save the file/ }).click()])
+  expect(download.suggestedFilename()).toMatch(/html$/)
+  expect(ben.page.context().pages()).toHaveLength(1)
   expect(await ben.page.evaluate(() => (window as unknown as { hit?: number }).hit)).toBeUndefined()
+  expect(await ben.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0)
 })

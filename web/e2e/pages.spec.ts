@@ -8,8 +8,8 @@ test('the pages come with a strict policy, and what is hashed is kept', async ({
   expect(home.headers()['cache-control']).toBe('no-cache')
   const html = await home.text()
   expect(html).not.toMatch(/<style|<script(?![^>]*\bsrc=)|\son\w+=/)
-  const script = /src="(\/assets\/[^"]+\.js)"/.exec(html)?.[1] ?? ''
-  const asset = await request.get(address + script)
+  const style = /href="(\/assets\/[^"]+\.css)"/.exec(html)?.[1] ?? ''
+  const asset = await request.get(address + style)
   expect(asset.headers()['cache-control']).toContain('immutable')
   expect(asset.headers()['content-encoding']).toBe('gzip')
   expect((await request.get(`${address}/assets/none.js`)).status()).toBe(404)

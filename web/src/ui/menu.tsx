@@ -45,8 +45,9 @@ export function Menu({ label, items, at, onClose, head }: MenuProps) {
     <Layer onClose={onClose} scrim={false}>
       <div
         ref={box}
-        role={head === undefined ? undefined : "dialog"}
-        aria-label={head === undefined ? undefined : label}
+        // Also around a menu alone: what stands outside the page's landmarks must be a dialog.
+        role="dialog"
+        aria-label={label}
         className={css["menu"]}
         style={place ?? { opacity: 0 } /* what is hidden takes no focus */}
         onKeyDown={onKeyDown}
