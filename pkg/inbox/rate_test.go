@@ -86,11 +86,13 @@ func TestAcksAreBoundedWhileTheHorizonStandsStill(t *testing.T) {
 			p.dev.AckBatch(upTo)
 			p.mu.Lock()
 		}
+		p.mu.Unlock() // a device that is stepping holds its own lock when it takes this one
 		p.dev.mu.Lock()
 		if w := p.dev.main.w; w != nil {
 			most = max(most, len(w.acked))
 		}
 		p.dev.mu.Unlock()
+		p.mu.Lock()
 		return len(p.got)
 	}
 	p.until(t, "the bound", func() bool { return ackMore() >= 2*maxAcked })
