@@ -293,6 +293,8 @@ func TestRefusedBatchIsSentWhenDrained(t *testing.T) {
 	r.log.Open(&p.dev, r.log.Place(r.stored(t, dev), 0), p)
 	p.dev.Start()
 	p.until(t, "refusal", func() bool {
+		p.mu.Unlock()
+		defer p.mu.Lock()
 		p.dev.mu.Lock()
 		defer p.dev.mu.Unlock()
 		return p.dev.state == behind
