@@ -12,7 +12,7 @@ function told(trace: Trace, side: Side, event: Record<string, unknown>): Trace {
 
 const queued = { kind: "message", step: "queued", clientMessageId: "c1" };
 const stored = { kind: "message", step: "stored", clientMessageId: "c1", messageId: "m1" };
-const pushed = { kind: "frame", direction: "in", type: "message", payload: { id: "m1", conversationId: talk } };
+const pushed = { kind: "frame", direction: "in", type: "message", payload: { id: "m1", conversationId: talk, createdAt: new Date(0).toISOString() } };
 
 function run(...events: [Side, Record<string, unknown>][]): Trace {
   return events.reduce<Trace>((t, [side, event]) => told(t, side, event), []);
@@ -59,15 +59,27 @@ test("read means all before it, of its sender only", () => {
 });
 
 test("the log's old messages make no rows, the known ones are found in it", () => {
-  const pending = { kind: "frame", direction: "in", type: "pending_messages", payload: { messages: [{ id: "m0", conversationId: talk }, { id: "m1", conversationId: talk }] } };
-  const trace = run(["left", stored], ["right", pending]);
-  expect(trace).toHaveLength(1);
-  expect(trace[0]!.at.published).toBeDefined();
+  const messages = [
+    { id: "m0", conversationId: talk, createdAt: "1969-12-31T23:00:00.000Z" },
+    { id: "m1", conversationId: talk, createdAt: "1969-12-31T23:00:00.000Z" },
+    { id: "m2", conversationId: talk, createdAt: new Date(clock).toISOString() },
+  ];
+  const trace = run(["left", stored], ["right", { kind: "frame", direction: "in", type: "pending_messages", payload: { messages } }]);
+  expect(trace.map((d) => [d.messageId, d.at.published !== undefined])).toEqual([["m2", true], ["m1", true]]);
+  // What the sender's phone says of it later finds its row.
+  expect(told(trace, "left", { ...stored, clientMessageId: "c2", messageId: "m2" })).toHaveLength(2);
 });
 
-test("acks, other conversations and frames of any shape change nothing", () => {
+test("the ack's frame is the moment of stored", () => {
+  const ack = { kind: "frame", direction: "in", type: "message", payload: { id: "m1", conversationId: talk, clientMessageId: "c1", status: "sent" } };
+  const acked = run(["left", queued], ["left", ack]);
+  expect(acked).toHaveLength(1);
+  expect(told(acked, "left", stored)[0]!.at.stored).toBe(acked[0]!.at.stored);
+});
+
+test("other conversations and frames of any shape change nothing", () => {
   const trace = run(["left", queued]);
-  for (const payload of [{ id: "m9", conversationId: talk, status: "sent" }, { id: "m9", conversationId: "else" }, null, "x", { id: 5, conversationId: talk }]) {
+  for (const payload of [{ id: "m9", conversationId: "else" }, null, "x", { id: 5, conversationId: talk }, { id: "m9", conversationId: talk, createdAt: "never" }]) {
     expect(told(trace, "left", { kind: "frame", direction: "in", type: "message", payload })).toEqual(trace);
   }
   expect(told(trace, "right", { kind: "frame", direction: "in", type: "pending_messages", payload: { messages: "none" } })).toEqual(trace);

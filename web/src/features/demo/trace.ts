@@ -32,6 +32,9 @@ export type Trace = readonly Delivery[];
 /** As many as are kept. */
 const kept = 200;
 
+/** A message that comes so soon after it was made is on its way, though its sender's phone may not have said so yet. */
+const recentMs = 10_000;
+
 /**
  * The trace after an event of one side's client. The sender's client tells of queued, stored, delivered and read; that the
  * frame came is known on the other side only, possibly before the sender's client hears that it is stored.
@@ -39,11 +42,13 @@ const kept = 200;
 export function follow(trace: Trace, side: Side, conversation: ConversationId, event: ClientEvent): Trace {
   if (event.kind === "frame") {
     if (event.direction !== "in") return trace;
-    const { live, ids } = arrived(event.type, event.payload, conversation);
-    return ids.reduce((t, messageId) => {
-      // What comes out of the log and isn't known here is older than this page.
-      const known = live || t.some((d) => isIt(d, other(side), { messageId }));
-      return known ? mark(t, other(side), { messageId }, "published", event.atMs) : t;
+    const { acked, messages } = arrived(event.type, event.payload, conversation);
+    // The ack's frame says it before the sender's client has put it into its cache.
+    if (acked !== undefined) return mark(trace, side, acked, "stored", event.atMs);
+    return messages.reduce((t, { messageId, createdMs }) => {
+      // The log also has what is older than this page, which isn't on its way any more.
+      const shown = event.serverAtMs - createdMs < recentMs || t.some((d) => isIt(d, other(side), { messageId }));
+      return shown ? mark(t, other(side), { messageId }, "published", event.atMs) : t;
     }, trace);
   }
   if (event.kind !== "message" || event.conversationId !== conversation) return trace;
@@ -102,20 +107,25 @@ function readUpTo(trace: Trace, from: Side, upTo: MessageId | undefined, atMs: n
   });
 }
 
-/** The messages of others in a frame from the server, of one conversation. */
-function arrived(type: string, payload: unknown, conversation: ConversationId): { live: boolean; ids: MessageId[] } {
-  const live = type === "message";
-  const messages: unknown[] = live
-    ? [payload]
-    : type === "pending_messages" && isObject(payload) && Array.isArray(payload["messages"])
-      ? payload["messages"]
-      : [];
-  const ids = messages.filter(isObject).flatMap((m) => {
-    // What comes back to its own sender is the ack, which says so.
-    const ours = m["conversationId"] === conversation && m["status"] === undefined;
-    return ours && typeof m["id"] === "string" ? [m["id"]] : [];
-  });
-  return { live, ids };
+interface Arrived {
+  /** What comes back to its own sender is the ack. */
+  acked?: Names;
+  messages: { messageId: MessageId; createdMs: number }[];
+}
+
+/** What a frame from the server says of the messages of a conversation. */
+function arrived(type: string, payload: unknown, conversation: ConversationId): Arrived {
+  const all: unknown[] =
+    type === "message" ? [payload] : type === "pending_messages" && isObject(payload) && Array.isArray(payload["messages"]) ? payload["messages"] : [];
+  const here = all.filter(isObject).filter((m) => m["conversationId"] === conversation && typeof m["id"] === "string");
+  const ack = here.find((m) => m["status"] !== undefined && typeof m["clientMessageId"] === "string");
+  if (ack !== undefined && type === "message") {
+    return { acked: { messageId: String(ack["id"]), clientMessageId: String(ack["clientMessageId"]) }, messages: [] };
+  }
+  const messages = here
+    .filter((m) => m["status"] === undefined)
+    .map((m) => ({ messageId: String(m["id"]), createdMs: Date.parse(String(m["createdAt"])) }));
+  return { messages };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,4 +1,4 @@
-import type { ConversationId, MessageWindow, Unsubscribe } from "../../sync/api";
+import type { ConversationId, MessageId, MessageWindow, Unsubscribe } from "../../sync/api";
 import { Audit, worse, type Faults } from "./audit";
 import type { Phones } from "./phones";
 import { follow, type Side, type Trace } from "./trace";
@@ -21,7 +21,8 @@ export function watch({ left, right, conversation }: Phones, listener: (watched:
   const windows: Record<Side, MessageWindow> = { left: open("left"), right: open("right") };
   const audit = new Audit();
   let trace: Trace = [];
-  let stored = 0;
+  // By id: one that was sent again after a broken connection is acked twice.
+  const stored = new Set<MessageId>();
   let frame = 0;
 
   function open(side: Side): MessageWindow {
@@ -38,7 +39,7 @@ export function watch({ left, right, conversation }: Phones, listener: (watched:
 
   function tell() {
     const own = sides.map((side) => clients[side].stats.get());
-    listener({ trace, stored, faults: own.reduce<Faults>((all, stats) => worse(all, stats), audit.faults()) });
+    listener({ trace, stored: stored.size, faults: own.reduce<Faults>((all, stats) => worse(all, stats), audit.faults()) });
   }
 
   // A burst is many events a frame; people see one.
@@ -54,7 +55,7 @@ export function watch({ left, right, conversation }: Phones, listener: (watched:
     clients[side].onEvent((event) => {
       trace = follow(trace, side, conversation, event);
       if (event.kind === "message" && event.step === "stored" && isHere(event, conversation) && event.messageId !== undefined) {
-        stored++;
+        stored.add(event.messageId);
         audit.expect(side === "left" ? "right" : "left", event.messageId, event.atMs);
       }
       soon();
