@@ -43,6 +43,7 @@ export function Menu({ label, items, at, onClose, head }: MenuProps) {
 
   return (
     <Layer onClose={onClose} scrim={false}>
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- the keys come from the items inside */}
       <div
         ref={box}
         // Also around a menu alone: what stands outside the page's landmarks must be a dialog.

@@ -33,7 +33,11 @@ describe("links", () => {
 
   it("loses nothing of the text", () => {
     const text = "a https://x.y/z b\nhttp://q.r, (https://s.t) javascript:x \u202E end";
-    expect(linkify(text).map((token) => token.text).join("")).toBe(text);
+    expect(
+      linkify(text)
+        .map((token) => token.text)
+        .join(""),
+    ).toBe(text);
   });
 
   it("stays quick on hostile input", () => {

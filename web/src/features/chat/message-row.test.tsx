@@ -24,6 +24,7 @@ function setup(shown: MessageView, name = other.displayName) {
       first
       last
       focused={false}
+      hovered={false}
       lit={false}
       actions={actions}
       onJump={onJump}

@@ -28,6 +28,7 @@ type RowProps = Place & {
   direct: boolean;
   writable: boolean;
   focused: boolean;
+  hovered: boolean;
   lit: boolean;
   actions: RowActions;
   onJump: (id: MessageId) => void;
@@ -35,7 +36,8 @@ type RowProps = Place & {
 };
 
 export const MessageRow = memo(function MessageRow(props: RowProps) {
-  const { measure, index, message, people, direct, writable, day, unread, first, last, focused, lit, actions, onJump, watchRead } = props;
+  const { measure, index, message, people, direct, writable, day, unread, first, last, focused, hovered, lit, actions, onJump, watchRead } =
+    props;
   const { mine, deleted } = message;
   const item = useRef<HTMLDivElement | null>(null);
   const press = useLongPress((at) => {
@@ -94,7 +96,7 @@ export const MessageRow = memo(function MessageRow(props: RowProps) {
             {mine && !deleted && <Tick state={message.state} />}
           </span>
         </div>
-        {!deleted && message.id !== undefined && (
+        {(hovered || focused) && !deleted && message.id !== undefined && (
           <div className={css.actions}>
             {writable && (
               <IconButton

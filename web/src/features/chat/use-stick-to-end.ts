@@ -13,7 +13,8 @@ export function useStickToEnd(
   items: readonly MessageView[],
   newest: boolean,
   onChange: (end: boolean) => void,
-): { stick: (stuck: boolean) => void } {
+  onOwn: () => void,
+): (stuck: boolean) => void {
   const stuck = useRef(true);
   const pinning = useRef(newest);
   const lastTop = useRef(0);
@@ -41,10 +42,13 @@ export function useStickToEnd(
     pinning.current = newest;
     const last = items.at(-1);
     // What one has just sent one wants to see, wherever one was.
-    if (last !== undefined && last.key !== lastKey.current && last.mine && (last.state === "pending" || last.state === "sending")) stuck.current = true;
+    if (last !== undefined && last.key !== lastKey.current && last.mine && (last.state === "pending" || last.state === "sending")) {
+      stuck.current = true;
+      onOwn();
+    }
     lastKey.current = last?.key;
     pin();
-  }, [items, newest, pin]);
+  }, [items, newest, pin, onOwn]);
 
   useEffect(() => {
     const element = scroller.current;
@@ -66,5 +70,5 @@ export function useStickToEnd(
     };
   }, [scroller, pin, onChange]);
 
-  return { stick };
+  return stick;
 }

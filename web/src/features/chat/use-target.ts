@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { ConversationId, MessageId, MessageWindow } from "../../sync/api";
+import type { MessageId, MessageWindow } from "../../sync/api";
 import { useScreen, useScreenStore } from "../messenger/context";
 
 const litFor = 1_800;
@@ -9,7 +9,6 @@ const litFor = 1_800;
  * and lights it up for a moment.
  */
 export function useTarget(
-  conversationId: ConversationId,
   messages: MessageWindow,
   scrollTo: (index: number) => void,
   onMissing: () => void,
@@ -27,10 +26,7 @@ export function useTarget(
       const show = () => {
         const index = messages.get().items.findIndex((item) => item.id === id);
         if (index < 0) return false;
-        // After the render that brought the message in.
-        requestAnimationFrame(() => {
-          latest.current.scrollTo(index);
-        });
+        latest.current.scrollTo(index);
         setLit(id);
         return true;
       };
@@ -48,10 +44,10 @@ export function useTarget(
   );
 
   useEffect(() => {
-    if (target === null || target.conversationId !== conversationId) return;
+    if (target === null || target.conversationId !== messages.conversationId) return;
     screen.setState({ target: null });
     seek(target.messageId);
-  }, [target, conversationId, screen, seek]);
+  }, [target, messages, screen, seek]);
 
   useEffect(() => {
     if (lit === null) return;

@@ -107,7 +107,12 @@ export function scriptedClient(
   const page = script.page ?? 50;
 
   function open(conversationId: string): ReturnType<MurreClient["messages"]["open"]> {
-    const all = () => messages.get().filter((one) => one.conversationId === conversationId);
+    let kept: { of: readonly MessageView[]; own: MessageView[] } | undefined;
+    const all = () => {
+      const of = messages.get();
+      if (kept?.of !== of) kept = { of, own: of.filter((one) => one.conversationId === conversationId) };
+      return kept.own;
+    };
     let from = Math.max(0, all().length - page);
     const snapshot = (): WindowSnapshot => ({
       items: all().slice(from),

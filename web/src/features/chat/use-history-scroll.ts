@@ -1,0 +1,130 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from "react";
+import type { MessageView, MessageWindow } from "../../sync/api";
+import { useLive, useScreen } from "../messenger/context";
+import { useStretch } from "./stretch";
+import { useStickToEnd } from "./use-stick-to-end";
+import { useTarget } from "./use-target";
+
+/** Within how many px of a page's end the next one is asked for. */
+const nearEdge = 1_200;
+
+/** Where the history stands and how it moves: what is laid out, what is loaded next, and what is brought into view. */
+export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HTMLElement | null>) {
+  const snapshot = useLive(messages);
+  const { items, loaded, hasNewer, firstUnreadId } = snapshot;
+  const { shown, start, olderLoaded, newerLoaded, showOlder, showNewer, showAround, showEnd } = useStretch(items);
+  const [end, setEnd] = useState(true);
+  const [aim, setAim] = useState<{ key: string; align: "start" | "center" } | null>(null);
+  const say = useScreen((screen) => screen.say);
+  const placed = useRef(false);
+
+  const getItemKey = useCallback((index: number) => shown[index]?.key ?? index, [shown]);
+  const virtualizer = useVirtualizer({
+    count: shown.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: (index) => estimate(shown[index]),
+    getItemKey,
+    overscan: 6,
+    anchorTo: "end",
+    paddingStart: 12,
+    paddingEnd: 12,
+    directDomUpdates: true,
+    onChange: more,
+  });
+  // With newer messages still to come the end of what is laid out is not the end of the conversation.
+  const stick = useStickToEnd(scroller, items, loaded && !hasNewer && !newerLoaded, setEnd, showEnd);
+
+  /** Lays out and loads what lies beyond the ends that are near. The element says where it is: the list may be a render behind. */
+  function more() {
+    const element = scroller.current;
+    if (element === null || !placed.current) return;
+    const now = messages.get();
+    const { scrollTop, scrollHeight, clientHeight } = element;
+    // A load that fails says so in the snapshot, and the next movement asks again.
+    if (scrollTop < nearEdge) {
+      if (olderLoaded) showOlder();
+      else if (now.hasOlder && !now.loadingOlder) messages.loadOlder().catch(() => undefined);
+    }
+    if (scrollHeight - clientHeight - scrollTop < nearEdge) {
+      if (newerLoaded) showNewer();
+      else if (now.hasNewer && !now.loadingNewer) messages.loadNewer().catch(() => undefined);
+    }
+  }
+
+  // A page may be shorter than the screen: then nothing scrolls that would ask for the next one.
+  useEffect(more, [shown, items, messages, scroller, olderLoaded, newerLoaded, showOlder, showNewer]);
+
+  const latest = useRef(shown);
+  useLayoutEffect(() => {
+    latest.current = shown;
+  });
+
+  const reveal = useCallback(
+    (index: number, align: "start" | "center") => {
+      const all = messages.get().items;
+      const target = all[index];
+      if (target === undefined) return;
+      stick(false);
+      if (!latest.current.some((item) => item.key === target.key)) showAround(all, index);
+      setAim({ key: target.key, align });
+    },
+    [messages, showAround, stick],
+  );
+
+  // After the render that laid the message out, which may be a later one.
+  const reached = useRef(aim);
+  useLayoutEffect(() => {
+    if (aim === null || reached.current === aim) return;
+    const index = shown.findIndex((item) => item.key === aim.key);
+    if (index < 0) return;
+    reached.current = aim;
+    virtualizer.scrollToIndex(index, { align: aim.align });
+  }, [aim, shown, virtualizer]);
+
+  // Where to begin: at the first unread message, else at the end.
+  useLayoutEffect(() => {
+    if (placed.current || !loaded || items.length === 0) return;
+    placed.current = true;
+    const unread = firstUnreadId === undefined ? -1 : items.findIndex((item) => item.id === firstUnreadId);
+    if (unread >= 0) reveal(unread, "start");
+    else stick(true);
+  }, [loaded, items, firstUnreadId, reveal, stick]);
+
+  const missing = useCallback(() => {
+    say("That message is no longer there.");
+  }, [say]);
+  const { lit, seek } = useTarget(
+    messages,
+    useCallback(
+      (index: number) => {
+        reveal(index, "center");
+      },
+      [reveal],
+    ),
+    missing,
+  );
+
+  const toEnd = useCallback(() => {
+    const go = () => {
+      showEnd();
+      stick(true);
+    };
+    if (!messages.get().hasNewer) go();
+    else
+      messages.jumpToNewest().then(go, () => {
+        say("The newest messages can't be read now.");
+      });
+  }, [messages, say, showEnd, stick]);
+
+  return { snapshot, shown, start, virtualizer, atEnd: end && !hasNewer && !newerLoaded, lit, seek, toEnd };
+}
+
+/** Near enough that the scroll bar doesn't jump much when the true height is measured. */
+function estimate(message: MessageView | undefined): number {
+  if (message === undefined) return 48;
+  if (message.media !== undefined && (message.contentType === "image" || message.contentType === "video")) return 280;
+  return 50 + 21 * Math.min(24, Math.floor(message.content.length / 48));
+}
+
+export type HistoryScroll = ReturnType<typeof useHistoryScroll>;
