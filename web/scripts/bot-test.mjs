@@ -108,13 +108,15 @@ try {
   }
   await killed
   await Promise.all(sent)
-  await Promise.race([
-    new Promise((resolve) => {
-      wake = () => heard >= total && resolve()
-      wake()
-    }),
-    new Promise((resolve) => setTimeout(resolve, 120_000)),
-  ])
+  await new Promise((resolve) => {
+    const patience = setTimeout(resolve, 120_000)
+    wake = () => {
+      if (heard < total) return
+      clearTimeout(patience)
+      resolve()
+    }
+    wake()
+  })
 
   // The server's own history is what counts.
   const perMessage = new Map()

@@ -1,7 +1,7 @@
 import type { ConversationRecord } from '../db'
 import type { Clock, Endpoints } from '../transport'
 import type { ClientEvent, ConnectionState, SessionSnapshot, Stats } from './api'
-import { Cell, Signal } from './live'
+import type { Cell, Signal } from './live'
 import type { State } from './state'
 
 /** What every part of the engine needs. */

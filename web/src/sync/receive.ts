@@ -1,7 +1,7 @@
 import type { LoggedEvent, ServerFrame, WelcomePayload } from '../protocol'
 import { closeTail } from '../db'
 import { asClientError } from '../transport'
-import { Acks } from './acks'
+import type { Acks } from './acks'
 import { nothingApplied, type Applied, type Applier } from './apply'
 import { count, tell, type Core } from './core'
 

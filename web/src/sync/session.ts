@@ -1,5 +1,5 @@
 import type { Rest as Wire } from '../protocol'
-import { ClientError } from '../transport'
+import type { ClientError } from '../transport'
 import type { Device, SessionApi, User } from './api'
 import type { Core } from './core'
 import type { MediaFiles } from './media'
