@@ -56,7 +56,7 @@ export class Socket {
   private ws: WebSocketLike | undefined
   private attempts = 0
   private wanted = false
-  private openedAt = 0
+  private openedAt: number | undefined
   private retry: unknown
   private watch: unknown
   private awaitingAnswer = false
@@ -84,7 +84,7 @@ export class Socket {
   /** Tries now, whatever the backoff or an earlier refusal says. */
   reconnect(): void {
     this.wanted = true
-    if (this.ws && this.openedAt > 0) return
+    if (this.open) return
     this.clearTimers()
     this.drop()
     this.attempts = 0
@@ -99,12 +99,12 @@ export class Socket {
   }
 
   get open(): boolean {
-    return this.ws !== undefined && this.openedAt > 0
+    return this.ws !== undefined && this.openedAt !== undefined
   }
 
   /** false: there is no connection, nothing was sent. */
   send(frame: ClientFrame): boolean {
-    if (!this.ws || this.openedAt === 0 || this.ws.readyState !== 1) return false
+    if (!this.ws || !this.open || this.ws.readyState !== 1) return false
     const text = encodeFrame(frame)
     this.ws.send(text)
     this.o.onWritten?.(frame, text.length)
@@ -122,7 +122,7 @@ export class Socket {
       return
     }
     this.ws = ws
-    this.openedAt = 0
+    this.openedAt = undefined
     // Handlers look whether they still belong to the current socket: a dropped one may have events under way.
     ws.onopen = () => {
       if (this.ws !== ws) return
@@ -186,7 +186,7 @@ export class Socket {
   private drop(code?: number): void {
     const ws = this.ws
     this.ws = undefined
-    this.openedAt = 0
+    this.openedAt = undefined
     this.awaitingAnswer = false
     this.o.clock.clearTimeout(this.watch)
     if (!ws) return
@@ -199,8 +199,8 @@ export class Socket {
   }
 
   private async closed(code: number, reason: string): Promise<void> {
-    const wasOpen = this.openedAt > 0
-    if (wasOpen && this.o.clock.now() - this.openedAt >= steadyAfter) this.attempts = 0
+    const wasOpen = this.openedAt !== undefined
+    if (this.openedAt !== undefined && this.o.clock.now() - this.openedAt >= steadyAfter) this.attempts = 0
     this.drop()
     if (!this.wanted) return
     if (code === afterReplaced) return this.end({ state: 'replaced' })

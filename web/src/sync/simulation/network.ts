@@ -1,5 +1,5 @@
 import type { WebSocketLike } from '../../transport'
-import type { SimClock } from './clock'
+import type { SimClock } from '../../transport/sim-clock'
 
 export interface ServerEnd {
   receive(text: string): void

@@ -1,4 +1,4 @@
-import type { SimClock } from './clock'
+import type { SimClock } from '../../transport/sim-clock'
 import type { ServerEnd, SimSocket } from './network'
 
 /**

@@ -1,4 +1,4 @@
-import type { Clock } from '../../transport'
+import type { Clock } from './clock'
 
 interface Timer {
   at: number
