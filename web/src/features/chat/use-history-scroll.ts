@@ -19,6 +19,24 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
   const say = useScreen((screen) => screen.say);
   const placed = useRef(false);
 
+  /** Lays out and loads what lies beyond the ends that are near. */
+  const more = useCallback(
+    (scrollTop: number, scrollHeight: number, clientHeight: number) => {
+      if (!placed.current) return;
+      const now = messages.get();
+      // A load that fails says so in the snapshot, and the next movement asks again.
+      if (scrollTop < nearEdge) {
+        if (olderLoaded) showOlder();
+        else if (now.hasOlder && !now.loadingOlder) messages.loadOlder().catch(() => undefined);
+      }
+      if (scrollHeight - clientHeight - scrollTop < nearEdge) {
+        if (newerLoaded) showNewer();
+        else if (now.hasNewer && !now.loadingNewer) messages.loadNewer().catch(() => undefined);
+      }
+    },
+    [messages, olderLoaded, newerLoaded, showOlder, showNewer],
+  );
+
   const getItemKey = useCallback((index: number) => shown[index]?.key ?? index, [shown]);
   const virtualizer = useVirtualizer({
     count: shown.length,
@@ -30,30 +48,19 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
     paddingStart: 12,
     paddingEnd: 12,
     directDomUpdates: true,
-    onChange: more,
+    onChange: (list) => {
+      // Rows have just been moved: asking the element now would lay out the page once more. While it scrolls, the list knows.
+      if (list.isScrolling) more(list.scrollOffset ?? 0, list.getTotalSize(), list.scrollRect?.height ?? 0);
+    },
   });
   // With newer messages still to come the end of what is laid out is not the end of the conversation.
   const stick = useStickToEnd(scroller, items, loaded && !hasNewer && !newerLoaded, setEnd, showEnd);
 
-  /** Lays out and loads what lies beyond the ends that are near. The element says where it is: the list may be a render behind. */
-  function more() {
-    const element = scroller.current;
-    if (element === null || !placed.current) return;
-    const now = messages.get();
-    const { scrollTop, scrollHeight, clientHeight } = element;
-    // A load that fails says so in the snapshot, and the next movement asks again.
-    if (scrollTop < nearEdge) {
-      if (olderLoaded) showOlder();
-      else if (now.hasOlder && !now.loadingOlder) messages.loadOlder().catch(() => undefined);
-    }
-    if (scrollHeight - clientHeight - scrollTop < nearEdge) {
-      if (newerLoaded) showNewer();
-      else if (now.hasNewer && !now.loadingNewer) messages.loadNewer().catch(() => undefined);
-    }
-  }
-
   // A page may be shorter than the screen: then nothing scrolls that would ask for the next one.
-  useEffect(more, [shown, items, messages, scroller, olderLoaded, newerLoaded, showOlder, showNewer]);
+  useEffect(() => {
+    const element = scroller.current;
+    if (element !== null) more(element.scrollTop, element.scrollHeight, element.clientHeight);
+  }, [shown, items, scroller, more]);
 
   const latest = useRef(shown);
   useLayoutEffect(() => {

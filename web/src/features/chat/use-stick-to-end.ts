@@ -60,12 +60,13 @@ export function useStickToEnd(
       lastTop.current = element.scrollTop;
       onChange(stuck.current);
     };
-    element.addEventListener("scroll", onScroll, { passive: true });
+    // First of all listeners: once the list has moved its rows, asking for heights would lay out the page once more.
+    element.addEventListener("scroll", onScroll, { passive: true, capture: true });
     const watch = new ResizeObserver(pin);
     watch.observe(element);
     for (const child of element.children) watch.observe(child);
     return () => {
-      element.removeEventListener("scroll", onScroll);
+      element.removeEventListener("scroll", onScroll, { capture: true });
       watch.disconnect();
     };
   }, [scroller, pin, onChange]);
