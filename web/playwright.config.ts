@@ -30,6 +30,7 @@ export default defineConfig({
   projects: [
     { name: 'chromium', grepInvert: /@measure/ },
     // What is measured runs by itself, after everything else.
-    { name: 'measure', grep: /@measure/, dependencies: process.env.WEB_MEASURE_ONLY === undefined ? ['chromium'] : [], fullyParallel: false },
+    // Nothing else may work in the page then, Playwright's own recording neither.
+    { name: 'measure', grep: /@measure/, use: { trace: 'off', screenshot: 'off', video: 'off' }, dependencies: process.env.WEB_MEASURE_ONLY === undefined ? ['chromium'] : [], fullyParallel: false },
   ],
 })

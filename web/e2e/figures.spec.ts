@@ -70,7 +70,7 @@ test('@measure a history of 100,000 messages scrolls', async ({ person, api, bro
   const p95 = runs.map((r) => r.p95)
   const dropped = runs.map((r) => r.droppedPercent)
   report('main-thread work a frame while scrolling 100,000, p95', figures(p95, 'ms'), `${budgets.frameWorkMs} ms`)
-  report('frames dropped while scrolling 100,000', figures(dropped, '%'), `${budgets.droppedPercent} %`)
+  report('frames dropped while scrolling 100,000', `${figures(dropped, '%')}; without the main thread ${figures(runs.map((r) => r.partialPercent), '%')}`, `${budgets.droppedPercent} %`)
   // It went somewhere: older messages than were there at first.
   const first = Number((await ann.app.texts())[0]?.split(':')[0])
   expect(first).toBeLessThan(99_000)
@@ -96,10 +96,10 @@ async function withHistory(ann: Person, api: import('./api').Api, n: number): Pr
   return ann
 }
 
-/** Turns the wheel up, a notch a frame, as a finger on a touchpad does. */
+/** Turns the wheel up without a pause, a notch a frame: 6,000 px a second. */
 async function fling(page: Page, notches: number) {
   for (let i = 0; i < notches; i++) {
-    await page.mouse.wheel(0, -160)
+    await page.mouse.wheel(0, -100)
   }
 }
 

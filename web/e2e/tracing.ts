@@ -1,69 +1,61 @@
+import { writeFile } from 'node:fs/promises'
 import type { Browser, Page } from '@playwright/test'
 
 interface TraceEvent {
   name: string
-  cat: string
   ph: string
   pid: number
   tid: number
   ts: number
-  dur?: number
-  args?: { name?: string; data?: Record<string, unknown>; chrome_frame_reporter?: { state?: string } }
+  /** µs of processor time, which waiting for other programs isn't counted into. */
+  tdur?: number
+  args?: { name?: string; hasPartialUpdate?: boolean }
 }
 
 export interface Frames {
   /** Frames that were due while it ran. */
   frames: number
-  /** ms of main-thread work in each of them. */
+  /** ms of main-thread work for each of them. */
   p50: number
   p95: number
   max: number
-  /** Frames that were due and not shown, in percent. */
+  /** Of the frames due, those of which nothing was shown, in percent. */
   droppedPercent: number
+  /** Those that the main thread missed and the compositor showed without it: the scrolling went on. */
+  partialPercent: number
 }
 
-const categories = ['devtools.timeline', 'disabled-by-default-devtools.timeline', 'toplevel', 'cc,benchmark', 'disabled-by-default-devtools.timeline.frame', '__metadata'].join(',').split(',')
+// As few as will do: what is recorded costs time in what is measured.
+const categories = ['-*', 'devtools.timeline', 'disabled-by-default-devtools.timeline', 'disabled-by-default-devtools.timeline.frame']
 
 /** Runs something and reads from the browser's own trace how much the main thread worked for each frame. */
 export async function frames(browser: Browser, page: Page, run: () => Promise<void>): Promise<Frames> {
   await browser.startTracing(page, { categories })
-  await page.evaluate('performance.mark("scroll-begins")')
   await run()
-  await page.evaluate('performance.mark("scroll-ends")')
-  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString('utf8')) as { traceEvents: TraceEvent[] }
-  return judge(traceEvents)
+  const raw = await browser.stopTracing()
+  if (process.env.WEB_KEEP_TRACE !== undefined) await writeFile(process.env.WEB_KEEP_TRACE, raw)
+  return judge((JSON.parse(raw.toString('utf8')) as { traceEvents: TraceEvent[] }).traceEvents)
 }
 
 function judge(events: TraceEvent[]): Frames {
   const main = busiestMainThread(events)
-  const own = events.filter((e) => e.pid === main.pid && e.tid === main.tid)
-  const tasks = own.filter((e) => e.ph === 'X' && (e.name === 'RunTask' || e.name === 'ThreadControllerImpl::RunTask')).sort((a, b) => a.ts - b.ts)
-  // A task may be reported under both names, one in the other: only the outer one counts.
-  const outer: { from: number; to: number }[] = []
-  for (const { ts, dur = 0 } of tasks) {
-    const before = outer.at(-1)
-    if (before === undefined || ts >= before.to) outer.push({ from: ts, to: ts + dur })
-  }
-  const first = outer[0]?.from ?? 0
-  const last = outer.at(-1)?.to ?? 0
-  // The screen asks for a frame each 60th of a second; what the main thread did between two of them is that frame's work.
-  const period = 1e6 / 60
-  const work = new Float64Array(Math.max(1, Math.ceil((last - first) / period)))
-  for (const { from, to } of outer) {
-    for (let at = from; at < to;) {
-      const n = Math.floor((at - first) / period)
-      const end = Math.min(to, first + (n + 1) * period)
-      work[n] = (work[n] ?? 0) + (end - at) / 1e3
-      at = Math.max(end, at + 1)
-    }
+  const own = events.filter((e) => e.pid === main.pid)
+  const begins = own.filter((e) => e.name === 'BeginMainThreadFrame').map((e) => e.ts).sort((a, b) => a - b)
+  const tasks = own.filter((e) => e.name === 'RunTask' && e.ph === 'X' && e.tid === main.tid).sort((a, b) => a.ts - b.ts)
+  // What the main thread does from the beginning of one frame to that of the next is that frame's work.
+  const work = new Float64Array(begins.length)
+  let frame = -1
+  for (const { ts, tdur = 0 } of tasks) {
+    while (frame + 1 < begins.length && begins[frame + 1]! <= ts + tdur) frame++
+    if (frame >= 0) work[frame] = work[frame]! + tdur / 1e3
   }
   const sorted = [...work].sort((a, b) => a - b)
   const at = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
-  const reports = events.filter((e) => e.pid === main.pid && e.name === 'PipelineReporter' && (e.ph === 'b' || e.ph === 'e') && e.args?.chrome_frame_reporter?.state !== undefined)
-  const states = reports.map((e) => e.args?.chrome_frame_reporter?.state ?? '')
-  const dropped = states.filter((s) => s === 'STATE_DROPPED').length
-  const due = states.filter((s) => s !== 'STATE_NO_UPDATE_DESIRED').length
-  return { frames: due, p50: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0, droppedPercent: due === 0 ? 100 : (dropped / due) * 100 }
+  const due = own.filter((e) => e.name === 'BeginFrame').length
+  const missed = own.filter((e) => e.name === 'DroppedFrame')
+  const percent = (n: number) => (due === 0 ? 100 : (n / due) * 100)
+  const partial = missed.filter((e) => e.args?.hasPartialUpdate === true).length
+  return { frames: due, p50: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? 0, droppedPercent: percent(missed.length - partial), partialPercent: percent(partial) }
 }
 
 /** The page's: of the renderers' main threads the one that did most. */
