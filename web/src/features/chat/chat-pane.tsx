@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type DragEvent } from "react";
 import type { ConversationId, MessageView } from "../../sync/api";
 import { IconButton } from "../../ui/button";
 import { Composer } from "../composer/composer";
@@ -8,10 +8,11 @@ import { sentence } from "../messenger/failure";
 import { Announcer } from "./announcer";
 import { ChatHeader } from "./chat-header";
 import { History } from "./history";
-import { MessageMenu } from "./message-menu";
 import type { RowActions } from "./message-row";
 import { TypingLine } from "./typing-line";
 import css from "./chat-pane.module.css";
+
+const MessageMenu = lazy(() => import("./message-menu").then((all) => ({ default: all.MessageMenu })));
 
 /** One conversation: its head, its history, and what is being written. */
 export function ChatPane({ conversationId }: { conversationId: ConversationId }) {
@@ -100,16 +101,19 @@ export function ChatPane({ conversationId }: { conversationId: ConversationId })
       <Composer conversation={conversation} input={input} staged={staged} window={window} />
       {over && <div className={css.drop}>Drop files to send them</div>}
       {menu !== undefined && (
-        <MessageMenu
-          conversation={conversation}
-          message={menu.message}
-          at={menu.at}
-          actions={actions}
-          onEditing={focusInput}
-          onClose={() => {
-            setMenu(undefined);
-          }}
-        />
+        <Suspense>
+          {" "}
+          <MessageMenu
+            conversation={conversation}
+            message={menu.message}
+            at={menu.at}
+            actions={actions}
+            onEditing={focusInput}
+            onClose={() => {
+              setMenu(undefined);
+            }}
+          />
+        </Suspense>
       )}
     </section>
   );

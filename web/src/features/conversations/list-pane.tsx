@@ -1,4 +1,4 @@
-import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { Avatar } from "../../ui/avatar";
 import { IconButton } from "../../ui/button";
 import { Icon } from "../../ui/icon";
@@ -6,8 +6,9 @@ import { Menu, type MenuItem } from "../../ui/menu";
 import { useClient, useLive, useScreen } from "../messenger/context";
 import { useMediaSource } from "../media/source";
 import { ConversationList } from "./conversation-list";
-import { SearchResults } from "./search-results";
 import css from "./list-pane.module.css";
+
+const SearchResults = lazy(() => import("./search-results").then((all) => ({ default: all.SearchResults })));
 
 /** The left pane: who I am, search, and the conversations. */
 export function ListPane() {
@@ -112,13 +113,16 @@ export function ListPane() {
         />
       </div>
       {search !== "" ? (
-        <SearchResults
-          query={search}
-          input={input}
-          onDone={() => {
-            setQuery("");
-          }}
-        />
+        <Suspense>
+          {" "}
+          <SearchResults
+            query={search}
+            input={input}
+            onDone={() => {
+              setQuery("");
+            }}
+          />
+        </Suspense>
       ) : (
         <>
           {(archive || archived > 0) && (

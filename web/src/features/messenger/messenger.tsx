@@ -1,7 +1,6 @@
 import { lazy, Suspense, useEffect } from "react";
 import { OverlayHost } from "../../ui/overlay";
 import { Toast } from "../../ui/toast";
-import { AuthScreen } from "../auth/auth-screen";
 import { Banner } from "../connection/banner";
 import { ChatPane } from "../chat/chat-pane";
 import { ListPane } from "../conversations/list-pane";
@@ -9,6 +8,7 @@ import { usePageSignals } from "../notifications/page-signals";
 import { useClient, useLive, useScreen } from "./context";
 import css from "./messenger.module.css";
 
+const AuthScreen = lazy(() => import("../auth/auth-screen").then((all) => ({ default: all.AuthScreen })));
 const DetailsPane = lazy(() => import("../people/details-pane"));
 const Dialogs = lazy(() => import("./dialogs"));
 
@@ -19,7 +19,13 @@ export function Messenger({ page }: { page: boolean }) {
   if (state === "starting") return <div className={css.frame} aria-busy="true" />;
   return (
     <OverlayHost className={css.frame}>
-      {user !== null && state === "signed-in" ? <Panes page={page} /> : <AuthScreen />}
+      {user !== null && state === "signed-in" ? (
+        <Panes page={page} />
+      ) : (
+        <Suspense>
+          <AuthScreen />
+        </Suspense>
+      )}
       {toast !== null && <Toast key={toast.count} text={toast.text} />}
     </OverlayHost>
   );
