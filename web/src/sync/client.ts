@@ -64,7 +64,7 @@ class Client implements MurreClient {
     const clock = o.clock ?? systemClock
     const random = o.random ?? secureRandom
     const base = (o.url ?? '').replace(/\/+$/, '')
-    const place = storageOf(o.storage)
+    const place = storageOf(o)
     const state = new State(place.storage)
     const rest = new Rest({
       base, fetch: o.fetch ?? ((input, init) => globalThis.fetch(input, init)), clock, random, cookies,
@@ -353,8 +353,9 @@ class Client implements MurreClient {
   }
 }
 
-function storageOf(choice: string | object | undefined): { storage: Storage; name: string; shared: boolean } {
-  if (typeof choice === 'object') return { storage: choice as Storage, name: '', shared: false }
+function storageOf({ storage: choice, locks }: ClientOptions): { storage: Storage; name: string; shared: boolean } {
+  // A store of one's own is shared with others when there is something that says who leads.
+  if (typeof choice === 'object') return { storage: choice as Storage, name: 'own', shared: locks !== undefined && locks !== null }
   const name = choice ?? 'murre'
   if (name === 'memory' || typeof indexedDB === 'undefined') return { storage: new MemoryStorage(), name, shared: false }
   return { storage: new IndexedDbStorage(name), name, shared: true }

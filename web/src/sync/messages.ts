@@ -60,15 +60,20 @@ export class Messages implements MessagesApi {
   async send(conversation: string, message: OutgoingMessage): Promise<string> {
     const added = this.p.outbox.add(conversation, message)
     // add has shown it to the state by now: the bubble doesn't wait for the disk.
-    this.showOutbox()
-    for (const w of this.windows) if (w.conversationId === conversation) w.outboxChanged()
-    this.p.conversations.show()
+    this.outboxChanged(conversation)
     try {
       return await added
     } catch (error) {
-      for (const w of this.windows) if (w.conversationId === conversation) w.outboxChanged()
       throw asClientError(error)
+    } finally {
+      this.outboxChanged(conversation)
     }
+  }
+
+  private outboxChanged(conversation: string): void {
+    this.showOutbox()
+    for (const w of this.windows) if (w.conversationId === conversation) w.outboxChanged()
+    this.p.conversations.show()
   }
 
   async sent(clientMessageId: string): Promise<MessageView> {

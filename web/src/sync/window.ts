@@ -148,11 +148,10 @@ export class HistoryWindow implements MessageWindow, Reader {
   }
 
   private async fillTail(): Promise<void> {
-    if (this.closed || this.records.length >= this.pageSize) return
-    const { conversation, core } = { conversation: this.conversation, core: this.p.core }
-    if (conversation?.left) return
+    const { conversation, p: { core } } = this
+    if (this.closed || conversation?.left) return
     if (conversation && tailOf(conversation.ranges)) {
-      if (this.hasOlder()) await this.loadOlder()
+      if (this.records.length < this.pageSize && this.hasOlder()) await this.loadOlder()
       return
     }
     await this.guarded(async () => {

@@ -1,62 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { MemoryStorage } from '../../db'
-import type { MessageView, MurreClient } from '../api'
-import { createClient } from '../client'
 import { rest, seeded, SimClock } from '../../transport/sim-clock'
-import { SimSocket } from './network'
-import { modelFetch } from './rest'
+import type { MessageView } from '../api'
+import { conversationId, Phone, users } from './phone'
 import { ModelServer, noFaults } from './server'
-
-const users = ['aaaaaaaa-0000-7000-8000-000000000001', 'bbbbbbbb-0000-7000-8000-000000000002']
-const conversationId = 'cccccccc-0000-7000-8000-000000000003'
-
-/** One device: its storage outlives its client, as a tab's does. */
-class Phone {
-  client!: MurreClient
-  socket: SimSocket | undefined
-  reachable = true
-  readonly storage = new MemoryStorage()
-  readonly heard: string[] = []
-  readonly userId: string
-  private readonly server: ModelServer
-  readonly device: string
-  /** It missed more than the log remembers: what came then is found in the history, not heard. */
-  missed = false
-
-  constructor(server: ModelServer, userId: string, device: string) {
-    this.server = server
-    this.userId = userId
-    this.device = device
-    this.start()
-  }
-
-  start(): void {
-    // The client's socket class and fetch must reach the phone they belong to.
-    const { server, userId, device } = this
-    const connected = (socket: SimSocket) => {
-      this.socket = socket
-      return this.reachable ? server.accept(socket, userId, device) : undefined
-    }
-    this.client = createClient({
-      url: 'http://model', storage: this.storage, token: userId, device, clock: server.clock, random: server.random,
-      fetch: modelFetch(server, () => this.reachable), locks: null,
-      WebSocket: class extends SimSocket {
-        constructor() {
-          super(server.clock, server.random, connected)
-        }
-      },
-    })
-    this.client.messages.onMessage((m) => this.heard.push(m.id!))
-  }
-
-  async reload(): Promise<void> {
-    const old = this.client
-    void old.close()
-    await rest()
-    this.start()
-    await this.client.ready
-  }
-}
 
 interface Sent {
   phone: Phone
