@@ -1,8 +1,11 @@
 import { addFromLog, addRange, type ConversationRecord, type MessageRecord, type Range, type Tx } from '../db'
 import { laterId, type LoggedEvent, type Message, type MessageStatusPayload, type Rest as Wire } from '../protocol'
 import type { ChangeSet } from './changes'
-import { me, type Core } from './core'
+import { me, serverNow, type Core } from './core'
 import { advanceReceipts, erase, mergeMessage, unknownConversation } from './merge'
+
+/** In ms; a resend is long over by then. */
+const twinsWithin = 3_600_000
 
 /** What came of applying some events, for those who act on it once it is stored. */
 export interface Applied {
@@ -105,11 +108,7 @@ export class Applier {
 
   /** A page of history: the messages, and which stretch of ids they are all of. */
   async page(tx: Tx, change: ChangeSet, conversationId: string, messages: readonly Wire.Message[], range: Range | undefined, fetchedAt: number): Promise<MessageRecord[]> {
-    const fresh: MessageRecord[] = []
-    for (const wire of messages) {
-      const stored = await this.store(tx, change, wire, fetchedAt)
-      if (stored.record && !stored.known) fresh.push(stored.record)
-    }
+    const fresh = await this.storePage(tx, change, conversationId, messages, fetchedAt)
     const conversation = await tx.conversations.get(conversationId)
     if (conversation && range) {
       // Behind a page that was asked for before the log began anew, the log may leave out what came between the two.
@@ -118,7 +117,28 @@ export class Applier {
       await tx.conversations.put({ ...conversation, ranges })
       change.conversation(conversationId)
     }
-    change.history(conversationId)
+    return fresh
+  }
+
+  /** In few requests, whatever the page's length: somebody may be scrolling. */
+  private async storePage(tx: Tx, change: ChangeSet, conversationId: string, messages: readonly Wire.Message[], fetchedAt: number): Promise<MessageRecord[]> {
+    const first = messages[0]
+    const last = messages.at(-1)
+    if (!first || !last) return []
+    const known = new Map((await tx.messages.stretch(conversationId, { from: first.id, to: last.id })).map((m) => [m.id, m]))
+    // Two rows of one send exist for a moment at most, after it was sent again; further back nobody has to look.
+    const recent = new Date(serverNow(this.core) - twinsWithin).toISOString()
+    const records: MessageRecord[] = []
+    const fresh: MessageRecord[] = []
+    for (const wire of messages) {
+      const before = known.get(wire.id)
+      const record = mergeMessage(before, wire, fetchedAt)
+      if (!before && record.createdAt > recent && await this.isTwin(tx, change, record)) continue
+      records.push(record)
+      change.message(conversationId, record.id)
+      if (!before) fresh.push(record)
+    }
+    await tx.messages.put(records)
     return fresh
   }
 
@@ -168,17 +188,21 @@ export class Applier {
   private async store(tx: Tx, change: ChangeSet, wire: Message | Wire.Message, fetchedAt: number | undefined): Promise<{ record?: MessageRecord; known: boolean }> {
     const before = await tx.messages.get(wire.conversationId, wire.id)
     const record = mergeMessage(before, wire, fetchedAt)
-    if (record.dedup !== undefined && !before) {
-      const twin = await tx.messages.byDedup(record.dedup)
-      if (twin && twin.id < wire.id) return { known: true }
-      if (twin) {
-        await tx.messages.delete(twin.conversationId, twin.id)
-        change.message(twin.conversationId, twin.id)
-      }
-    }
+    if (!before && await this.isTwin(tx, change, record)) return { known: true }
     await tx.messages.put([record])
     change.message(record.conversationId, record.id)
     return { record, known: before !== undefined }
+  }
+
+  /** Whether a message is in the cache under a smaller id; one under a larger id is replaced. */
+  private async isTwin(tx: Tx, change: ChangeSet, record: MessageRecord): Promise<boolean> {
+    if (record.dedup === undefined) return false
+    const twin = await tx.messages.byDedup(record.dedup)
+    if (!twin || twin.id === record.id) return false
+    if (twin.id < record.id) return true
+    await tx.messages.delete(twin.conversationId, twin.id)
+    change.message(twin.conversationId, twin.id)
+    return false
   }
 
   private async conversation(tx: Tx, change: ChangeSet, wire: Message, out: Applied): Promise<ConversationRecord> {

@@ -1,4 +1,4 @@
-import type { LoggedEvent, ServerFrame, WelcomePayload } from '../protocol'
+import { idAt, laterId, type LoggedEvent, type ServerFrame, type WelcomePayload } from '../protocol'
 import { closeTail } from '../db'
 import { asClientError } from '../transport'
 import type { Acks } from './acks'
@@ -114,7 +114,8 @@ export class Receiver {
         change.history(c.id)
       }
       await tx.setMeta('welcomed', true)
-      await this.applier.logBegins(tx, payload.cursor)
+      // Nor does it have what this user sent while there was no device to hear of it: it is whole from now on only.
+      await this.applier.logBegins(tx, laterId(payload.cursor, idAt(Date.parse(payload.serverTime)))!)
       return true
     })
     this.events.welcome(payload, first)

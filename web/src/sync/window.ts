@@ -5,8 +5,9 @@ import { ChangeSet } from './changes'
 import { count, me, type Core } from './core'
 import type { History } from './history'
 import { Cell } from './live'
-import { previewOf, viewOfMessage, viewOfOutgoing, type ReplyPreview } from './message-view'
+import { viewOfOutgoing } from './message-view'
 import type { Outbox } from './outbox'
+import { firstFrom, Rows } from './rows'
 import type { Reader } from './state'
 import type { Uploads } from './uploads'
 
@@ -27,9 +28,10 @@ export class HistoryWindow implements MessageWindow, Reader {
   private readonly cell = new Cell<WindowSnapshot>(empty)
   private records: MessageRecord[] = []
   private conversation: ConversationRecord | undefined
-  private views = new Map<string, { record: MessageRecord; reply: ReplyPreview | undefined; view: MessageView }>()
+  /** Answered messages outside of the window; null: not in the cache. */
   private replies = new Map<string, MessageRecord | null>()
-  private missing = new Set<string>()
+  private looked = new Set<string>()
+  private readonly rows = new Rows((id) => this.replies.get(id))
   /** The window reaches the newest message and follows it. */
   private atTail = true
   private firstUnreadId: string | undefined
@@ -107,17 +109,21 @@ export class HistoryWindow implements MessageWindow, Reader {
     let records = shown
     const replies = new Map(this.replies)
     if (ids) records = ids === 'all' ? await this.readAll(tx, conversation) : await this.readSome(tx, ids, conversation)
+    const answered: string[] = []
     for (const id of replies.keys()) {
-      if (ids === 'all' || ids?.has(id)) replies.set(id, (await tx.messages.get(this.conversationId, id)) ?? null)
+      if (ids !== 'all' && !ids?.has(id)) continue
+      replies.set(id, (await tx.messages.get(this.conversationId, id)) ?? null)
+      answered.push(id)
     }
-    const cached = ids ? await tx.messages.count(this.conversationId) : this.cached
+    const cached = ids === 'all' ? await tx.messages.count(this.conversationId) : this.cached
     return () => {
       this.conversation = conversation
       // A page was added while this was read: read once more, on top of it.
       if (this.records === shown) this.records = records
       else if (ids) void this.again()
       this.replies = replies
-      this.cached = cached
+      this.cached = ids === 'all' ? cached : this.cached + this.records.length - shown.length
+      for (const id of answered) this.rows.refreshAnswers(id)
       this.show()
     }
   }
@@ -189,6 +195,7 @@ export class HistoryWindow implements MessageWindow, Reader {
     const from = range()?.from
     if (from === undefined) return
     const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from, to: first.id, limit: this.pageSize + 1, newest: true }))
+    this.cached = await this.p.core.state.storage.read((tx) => tx.messages.count(this.conversationId))
     if (this.records[0]?.id === first.id) this.records = [...page.filter((m) => m.id < first.id), ...this.records]
   }
 
@@ -258,7 +265,7 @@ export class HistoryWindow implements MessageWindow, Reader {
     for (const id of [...ids].sort()) {
       if (from === undefined || id < from || (to !== undefined && id > to)) continue
       const record = await tx.messages.get(this.conversationId, id)
-      const at = place(records, id)
+      const at = firstFrom(records, id)
       const known = records[at]?.id === id
       if (record) records.splice(at, known ? 1 : 0, record)
       else if (known) records.splice(at, 1)
@@ -273,34 +280,23 @@ export class HistoryWindow implements MessageWindow, Reader {
 
   private show(): void {
     if (this.closed || !this.cell.get().loaded) return
-    const { core } = this.p
+    const { core, uploads, outbox } = this.p
     const self = me(core)
-    const views = new Map<string, { record: MessageRecord; reply: ReplyPreview | undefined; view: MessageView }>()
-    const known = new Map<string, MessageRecord>()
-    const wanted = new Set<string>()
-    for (const m of this.records) if (m.replyToId !== undefined) wanted.add(m.replyToId)
-    const outgoing = this.atTail ? core.state.outbox.filter((r) => r.conversationId === this.conversationId) : []
-    for (const r of outgoing) if (r.replyToId !== undefined) wanted.add(r.replyToId)
-    if (wanted.size > 0) for (const m of this.records) if (wanted.has(m.id)) known.set(m.id, m)
-    const items: MessageView[] = []
-    for (const record of this.records) {
-      const reply = this.reply(record.replyToId, known)
-      const before = this.views.get(record.id)
-      const fixed = before && before.record === record && same(before.reply, reply)
-      const entry = fixed && (!before.view.mine || before.view.state === 'read') ? before : { record, reply, view: viewOfMessage(record, this.conversation, self, reply) }
-      // A view whose status stayed is the same object, so that its row isn't drawn again.
-      const keep = fixed && before.view.state === entry.view.state ? before : entry
-      views.set(record.id, keep)
-      items.push(keep.view)
+    this.rows.update(this.records, this.conversation, self)
+    let items = this.rows.views
+    if (this.atTail) {
+      const waiting = core.state.outbox.filter((r) => r.conversationId === this.conversationId)
+      // The server's copy may be here while its original is still being taken out.
+      const stored = waiting.length === 0 ? undefined : new Set(this.records.slice(-200).map((m) => m.clientMessageId))
+      const outgoing = waiting.filter((r) => !stored!.has(r.clientMessageId)).map((r) => {
+        const upload = uploads.view(r)
+        if (upload && upload.blob === null) void uploads.load(r.clientMessageId)
+        if (r.replyToId !== undefined) this.find(r.replyToId)
+        return viewOfOutgoing(r, self, outbox.isOnWire(r.clientMessageId), upload, this.rows.reply(r.replyToId))
+      })
+      if (outgoing.length > 0) items = [...items, ...outgoing]
     }
-    const stored = new Set(this.records.map((m) => m.clientMessageId))
-    for (const r of outgoing) {
-      if (stored.has(r.clientMessageId)) continue
-      const upload = this.p.uploads.view(r)
-      if (upload && upload.blob === null) void this.p.uploads.load(r.clientMessageId)
-      items.push(viewOfOutgoing(r, self, this.p.outbox.isOnWire(r.clientMessageId), upload, this.reply(r.replyToId, known)))
-    }
-    this.views = views
+    for (const id of this.rows.unknownTargets()) this.find(id)
     this.audit(items)
     const snapshot: WindowSnapshot = {
       items, loaded: true, hasOlder: this.hasOlder(), hasNewer: !this.atTail, loadingOlder: this.older !== undefined, loadingNewer: this.newer !== undefined,
@@ -323,39 +319,28 @@ export class HistoryWindow implements MessageWindow, Reader {
     if (doubled + reordered > 0) count(this.p.core, { doubled, reordered })
   }
 
-  private reply(id: string | undefined, known: ReadonlyMap<string, MessageRecord>): ReplyPreview | undefined {
-    if (id === undefined) return undefined
-    const record = known.get(id) ?? this.replies.get(id)
-    if (record) return previewOf(record)
-    if (record === undefined && !this.missing.has(id)) {
-      this.missing.add(id)
-      void this.findReply(id)
-    }
-    return undefined
+  /** Looks for a message that is answered here, once. */
+  private find(id: string): void {
+    if (this.looked.has(id) || this.rows.record(id)) return
+    this.looked.add(id)
+    void this.findReply(id)
   }
 
   private async findReply(id: string): Promise<void> {
     const { state } = this.p.core
     const cached = await state.storage.read((tx) => tx.messages.get(this.conversationId, id))
     this.replies.set(id, cached ?? null)
-    if (cached) return this.show()
+    if (cached) {
+      this.rows.refreshAnswers(id)
+      return this.show()
+    }
     // Its being stored makes the window read it.
     await this.p.history.single(this.conversationId, id).catch(() => undefined)
   }
 }
 
-function place(records: readonly MessageRecord[], id: string): number {
-  let at = records.length
-  while (at > 0 && records[at - 1]!.id >= id) at--
-  return at
-}
-
-function same(a: ReplyPreview | undefined, b: ReplyPreview | undefined): boolean {
-  return a === b || (a !== undefined && b !== undefined && a.id === b.id && a.content === b.content && a.deleted === b.deleted)
-}
-
 function sameSnapshot(a: WindowSnapshot, b: WindowSnapshot): boolean {
   return a.loaded === b.loaded && a.hasOlder === b.hasOlder && a.hasNewer === b.hasNewer && a.loadingOlder === b.loadingOlder &&
     a.loadingNewer === b.loadingNewer && a.firstUnreadId === b.firstUnreadId && a.totalCached === b.totalCached && a.error === b.error &&
-    a.items.length === b.items.length && a.items.every((m, i) => m === b.items[i])
+    (a.items === b.items || (a.items.length === b.items.length && a.items.every((m, i) => m === b.items[i])))
 }
