@@ -29,6 +29,20 @@ test('two people chat: ticks to blue, typing, presence, unread counts', async ({
   await expect(ann.page.getByText(/last seen/i).first()).toBeVisible({ timeout: 30_000 })
 })
 
+test('a first device shows what its user wrote before there was one', async ({ person, api }) => {
+  // Over REST, as bots do: no log has a row of it for its sender.
+  const [annAccount, benAccount] = await Promise.all([api.register('Ann'), api.register('Ben')])
+  const conversation = await api.conversation(annAccount, 'direct', [benAccount])
+  const texts = ['one', 'two', 'three', 'four', 'five', 'six']
+  for (const [i, text] of texts.entries()) await api.send(i % 3 === 0 ? benAccount : annAccount, conversation, text)
+  const ann = await person('Ann', { account: annAccount })
+  await ann.app.open('Ben')
+  await expect(ann.app.message('six')).toBeVisible()
+  await api.send(benAccount, conversation, 'seven')
+  await expect(ann.app.message('seven')).toBeVisible()
+  expect(await ann.app.texts()).toEqual([...texts, 'seven'])
+})
+
 test('replies, reactions, edits and deletions reach the other side', async ({ person, api }) => {
   const [ann, ben] = await Promise.all([person('Ann'), person('Ben')])
   await api.conversation(ann.account, 'direct', [ben.account])

@@ -81,7 +81,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await expect(wide.page.getByText('is typing').first()).toBeVisible()
     await shoot(wide.page, `desktop-chat-${colorScheme}`)
     await wide.page.getByRole('button', { name: 'Details', exact: true }).click()
-    await expect(wide.page.getByRole('complementary', { name: 'Details' })).toBeVisible()
+    await expect(wide.page.getByRole('region', { name: 'Details' }).getByRole('button').first()).toBeVisible()
     await shoot(wide.page, `desktop-details-${colorScheme}`)
     await wide.page.getByRole('button', { name: 'Profile and settings' }).click()
     await expect(wide.page.getByRole('dialog')).toBeVisible()

@@ -14,6 +14,17 @@ export function idTimeMs(id: string): number {
   return idEpochMs + Number(value >> 22n)
 }
 
+/** The smallest id of a time, in Unix ms. */
+export function idAt(ms: number): string {
+  let value = BigInt(Math.max(0, Math.floor(ms) - idEpochMs)) << 22n
+  let text = ''
+  for (let i = 0; i < 13; i++) {
+    text = alphabet[Number(value & 31n)]! + text
+    value >>= 5n
+  }
+  return text
+}
+
 /** The larger of two ids; either may be missing. */
 export function laterId(a: string | undefined, b: string | undefined): string | undefined {
   if (a === undefined || (b !== undefined && b > a)) return b

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeFrame, encodeFrame } from './frames'
-import { idTimeMs, laterId, uuidMaker } from './ids'
+import { idAt, idTimeMs, laterId, uuidMaker } from './ids'
 
 const user = '0190a0b0-0000-7000-8000-000000000001'
 const message = {
@@ -57,6 +57,9 @@ describe('ids', () => {
     // 1024 ms after the start of 2024, lowest slot and sequence: 2^32.
     expect(idTimeMs('0000004000000')).toBe(Date.UTC(2024, 0, 1, 0, 0, 1, 24))
     expect(idTimeMs('?')).toBeNaN()
+    expect(idAt(Date.UTC(2024, 0, 1, 0, 0, 1, 24))).toBe('0000004000000')
+    expect(idTimeMs(idAt(Date.UTC(2026, 10, 22, 11, 5, 0, 7)))).toBe(Date.UTC(2026, 10, 22, 11, 5, 0, 7))
+    expect(idAt(0)).toBe('0000000000000')
   })
 
   it('makes version 7 UUIDs that sort, also when the clock stands or steps back', () => {

@@ -84,6 +84,7 @@ test("other conversations and frames of any shape change nothing", () => {
   }
   expect(told(trace, "right", { kind: "frame", direction: "in", type: "pending_messages", payload: { messages: "none" } })).toEqual(trace);
   expect(told(trace, "left", { ...stored, conversationId: "else" })).toBe(trace);
+  expect(told(trace, "left", { kind: "message", step: "delivered", messageId: "older" })).toBe(trace);
 });
 
 test("a failed message says so until it is sent after all", () => {

@@ -55,8 +55,10 @@ export function follow(trace: Trace, side: Side, conversation: ConversationId, e
   switch (event.step) {
     case "queued":
     case "stored":
-    case "delivered":
       return mark(trace, side, event, event.step, event.atMs);
+    case "delivered":
+      // Of what is older than this page nothing else is known.
+      return trace.some((d) => isIt(d, side, event)) ? mark(trace, side, event, "delivered", event.atMs) : trace;
     case "read":
       return readUpTo(trace, side, event.messageId, event.atMs);
     case "failed":
