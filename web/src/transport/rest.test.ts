@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Endpoints } from './endpoints'
-import { ClientError } from './errors'
+import type { ClientError } from './errors'
 import { Rest } from './rest'
 import { seeded, SimClock } from './sim-clock'
 

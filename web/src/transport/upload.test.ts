@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ClientError } from './errors'
+import type { ClientError } from './errors'
 import { Rest } from './rest'
 import { seeded, SimClock } from './sim-clock'
 import { partBytes, upload, type UploadProgress } from './upload'

@@ -16,8 +16,10 @@ export function modelFetch(server: ModelServer, reachable: () => boolean): typeo
   }
 }
 
+/** A real Response reads its body in its own time, which a simulated clock doesn't wait for. */
 function json(body: unknown, status = 200): Response {
-  return new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json' } })
+  const text = JSON.stringify(body)
+  return { ok: status < 400, status, headers: new Headers(), json: () => Promise.resolve(JSON.parse(text) as unknown) } as Response
 }
 
 function problem(status: number, code: string): Response {
@@ -61,7 +63,7 @@ function change(server: ModelServer, userId: string, m: ModelMessage, reactions:
     m.content = ''
     m.reactions = []
     server.log('message_deleted', m.id, where)
-    return new Response(null, { status: 204 })
+    return json(null, 204)
   }
   return json(server.wire(m, userId))
 }
