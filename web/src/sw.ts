@@ -43,6 +43,8 @@ self.addEventListener("fetch", (event) => {
 });
 
 async function kept(request: Request): Promise<Response> {
-  const current = await (await caches.open(name)).match(request);
-  return current ?? (await caches.match(request)) ?? fetch(request);
+  // The same file whatever the request's headers: a server may say that its answers vary by them.
+  const options = { ignoreVary: true };
+  const current = await (await caches.open(name)).match(request, options);
+  return current ?? (await caches.match(request, options)) ?? fetch(request);
 }

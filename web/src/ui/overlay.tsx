@@ -89,6 +89,22 @@ export function Layer({ children, onClose, scrim = true }: { children: ReactNode
     first?.focus();
   }, [host]);
 
+  // What had the focus may have gone, and with it the way by which Escape comes here.
+  const close = useRef(onClose);
+  useEffect(() => {
+    close.current = onClose;
+  });
+  useEffect(() => {
+    if (!top) return;
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && (document.activeElement === null || document.activeElement === document.body)) close.current();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => {
+      document.removeEventListener("keydown", onKey);
+    };
+  }, [top]);
+
   if (host === null) return null;
   return createPortal(
     // Escape comes from whatever has the focus inside; a press beside the content is a pointer's way of saying the same.

@@ -9,6 +9,9 @@ import { useTarget } from "./use-target";
 /** Within how many px of a page's end the next one is asked for. */
 const nearEdge = 1_200;
 
+/** After so many ms the place where reading begins is no longer put right. */
+const settling = 1_500;
+
 /** Where the history stands and how it moves: what is laid out, what is loaded next, and what is brought into view. */
 export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HTMLElement | null>) {
   const snapshot = useLive(messages);
@@ -18,6 +21,7 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
   const [aim, setAim] = useState<{ key: string; align: "start" | "center" } | null>(null);
   const say = useScreen((screen) => screen.say);
   const placed = useRef(false);
+  const begun = useRef(false);
 
   /** Lays out and loads what lies beyond the ends that are near. */
   const more = useCallback(
@@ -91,12 +95,30 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
 
   // Where to begin: at the first unread message, else at the end.
   useLayoutEffect(() => {
-    if (placed.current || !loaded || items.length === 0) return;
-    placed.current = true;
+    if (begun.current || !loaded || items.length === 0) return;
     const unread = firstUnreadId === undefined ? -1 : items.findIndex((item) => item.id === firstUnreadId);
-    if (unread >= 0) reveal(unread, "start");
-    else stick(true);
+    if (unread >= 0) {
+      begun.current = true;
+      reveal(unread, "start");
+    } else if (!placed.current) stick(true);
+    placed.current = true;
   }, [loaded, items, firstUnreadId, reveal, stick]);
+
+  // Which message is the first unread one may be known a moment later; not when the reader has begun to do something.
+  useEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    const begin = () => {
+      begun.current = true;
+    };
+    const timer = setTimeout(begin, settling);
+    const signs = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
+    for (const sign of signs) element.addEventListener(sign, begin, { passive: true });
+    return () => {
+      clearTimeout(timer);
+      for (const sign of signs) element.removeEventListener(sign, begin);
+    };
+  }, [scroller]);
 
   const missing = useCallback(() => {
     say("That message is no longer there.");
