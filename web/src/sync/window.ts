@@ -259,7 +259,7 @@ export class HistoryWindow implements MessageWindow, Reader {
   }
 
   private async readSome(tx: Tx, ids: ReadonlySet<string>, conversation: ConversationRecord | undefined): Promise<MessageRecord[]> {
-    const from = this.records[0]?.id ?? tailOf(conversation?.ranges ?? [])?.from
+    const from = this.records[0]?.id ?? (tailOf(conversation?.ranges ?? []) ?? conversation?.ranges.at(-1))?.from
     const to = this.atTail ? undefined : this.records.at(-1)?.id
     const records = [...this.records]
     for (const id of [...ids].sort()) {

@@ -71,7 +71,7 @@ export class ModelServer {
   readonly devices = new Map<string, Device>()
   readonly receipts = new Map<string, { deliveredTo?: string; readTo?: string }>()
   readonly sessions = new Set<ModelSession>()
-  private nextId = 2n ** 40n
+  private nextId = 0n
 
   constructor(clock: SimClock, random: () => number, users: string[], conversationId: string) {
     this.clock = clock
@@ -81,8 +81,10 @@ export class ModelServer {
     for (const id of users) this.logs.set(id, [])
   }
 
+  /** As the real ones: a time, then a count. */
   id(): string {
-    this.nextId += BigInt(1 + Math.floor(this.random() * 3))
+    const least = BigInt(Math.floor(this.clock.now() - Date.UTC(2024, 0, 1))) << 22n
+    this.nextId = (this.nextId >= least ? this.nextId : least) + BigInt(1 + Math.floor(this.random() * 3))
     let text = ''
     for (let v = this.nextId; v > 0n; v >>= 5n) text = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'[Number(v & 31n)]! + text
     return text.padStart(13, '0')
