@@ -57,7 +57,8 @@ export class Rows {
     let head = 0
     while (head < records.length && records[head] === before[head]) head++
     let tail = 0
-    while (tail < records.length - head && tail < before.length - head && records.at(-1 - tail) === before.at(-1 - tail)) tail++
+    const most = Math.min(records.length, before.length) - head
+    while (tail < most && records[records.length - 1 - tail] === before[before.length - 1 - tail]) tail++
     const middle = records.slice(head, records.length - tail)
     const gone = before.slice(head, before.length - tail)
     this.records = records
@@ -70,7 +71,7 @@ export class Rows {
       if (view.mine && view.state !== 'read') this.unsettled.add(m.id)
       return view
     })
-    this.views = [...this.views.slice(0, head), ...made, ...this.views.slice(this.views.length - tail)]
+    this.views = this.views.slice(0, head).concat(made, this.views.slice(this.views.length - tail))
     return gone.length === 0 && this.answers.size === 0 ? [] : [...middle.map((m) => m.id), ...gone.map((m) => m.id)]
   }
 
@@ -85,7 +86,7 @@ export class Rows {
       const view = this.view(record)
       if (view.mine && view.state === 'read') this.unsettled.delete(id)
       if (view.state === before.state && same(view.replyTo, before.replyTo)) continue
-      views ??= [...this.views]
+      views ??= this.views.slice()
       views[at] = view
     }
     if (views) this.views = views

@@ -196,7 +196,7 @@ export class HistoryWindow implements MessageWindow, Reader {
     if (from === undefined) return
     const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from, to: first.id, limit: this.pageSize + 1, newest: true }))
     this.cached = await this.p.core.state.storage.read((tx) => tx.messages.count(this.conversationId))
-    if (this.records[0]?.id === first.id) this.records = [...page.filter((m) => m.id < first.id), ...this.records]
+    if (this.records[0]?.id === first.id) this.records = page.filter((m) => m.id < first.id).concat(this.records)
   }
 
   private async extendNewer(): Promise<void> {
@@ -211,7 +211,7 @@ export class HistoryWindow implements MessageWindow, Reader {
     if (!r) return
     const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from: last.id, to: r.to, limit: this.pageSize + 1 }))
     if (this.records.at(-1)?.id !== last.id) return
-    this.records = [...this.records, ...page.filter((m) => m.id > last.id)]
+    this.records = this.records.concat(page.filter((m) => m.id > last.id))
     this.atTail = r.tail === true && (this.records.at(-1)?.id ?? '') >= r.to
   }
 
@@ -261,7 +261,7 @@ export class HistoryWindow implements MessageWindow, Reader {
   private async readSome(tx: Tx, ids: ReadonlySet<string>, conversation: ConversationRecord | undefined): Promise<MessageRecord[]> {
     const from = this.records[0]?.id ?? (tailOf(conversation?.ranges ?? []) ?? conversation?.ranges.at(-1))?.from
     const to = this.atTail ? undefined : this.records.at(-1)?.id
-    const records = [...this.records]
+    const records = this.records.slice()
     for (const id of [...ids].sort()) {
       if (from === undefined || id < from || (to !== undefined && id > to)) continue
       const record = await tx.messages.get(this.conversationId, id)
@@ -294,7 +294,7 @@ export class HistoryWindow implements MessageWindow, Reader {
         if (r.replyToId !== undefined) this.find(r.replyToId)
         return viewOfOutgoing(r, self, outbox.isOnWire(r.clientMessageId), upload, this.rows.reply(r.replyToId))
       })
-      if (outgoing.length > 0) items = [...items, ...outgoing]
+      if (outgoing.length > 0) items = items.concat(outgoing)
     }
     for (const id of this.rows.unknownTargets()) this.find(id)
     this.audit(items)
