@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import type { Page } from '@playwright/test'
+import type { Api } from './api'
 import { expect, test, type Person } from './fixtures'
 import { seedHistory } from './seed'
 import { frames } from './tracing'
@@ -80,7 +81,7 @@ test('@measure a history of 100,000 messages scrolls', async ({ person, api, bro
 })
 
 /** Opens a conversation with Ben whose n messages are in the cache. */
-async function withHistory(ann: Person, api: import('./api').Api, n: number): Promise<Person> {
+async function withHistory(ann: Person, api: Api, n: number): Promise<Person> {
   const ben = await api.register('Ben')
   const conversation = await api.conversation(ann.account, 'direct', [ben])
   for (let i = 0; i < 5; i++) await api.send(ben, conversation, `newest ${i}`)
