@@ -192,6 +192,7 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
             icon="smile"
             label="Emoji"
             onClick={() => {
+              input.current?.focus(); // where the picker gives the focus back to
               setChoosing(true);
             }}
           />

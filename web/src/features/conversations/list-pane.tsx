@@ -76,7 +76,7 @@ export function ListPane() {
         >
           <Avatar id={user?.id ?? ""} name={user?.displayName ?? ""} url={avatar} />
         </button>
-        <h1 className={css.title}>{archive ? "Archive" : "Chats"}</h1>
+        <h2 className={css.title}>{archive ? "Archive" : "Chats"}</h2>
         <IconButton
           icon="plus"
           label="New conversation"

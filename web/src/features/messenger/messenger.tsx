@@ -58,6 +58,7 @@ function Panes({ page }: { page: boolean }) {
     <div className={css.messenger} data-pane={pane}>
       <Banner />
       <Landmark className={css.panes}>
+        {page && <h1 className="visually-hidden">Murre</h1>}
         <div className={css.list}>
           <ListPane />
         </div>
@@ -85,7 +86,7 @@ function Welcome() {
   return (
     <div className={css.welcome}>
       <img src="/icon.svg" alt="" width={72} height={72} />
-      <h1>Murre</h1>
+      <h2>Murre</h2>
       <p>
         Choose a conversation, or start one. <kbd>Ctrl</kbd> <kbd>K</kbd> searches.
       </p>
