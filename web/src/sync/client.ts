@@ -105,7 +105,10 @@ class Client implements MurreClient {
       whyRefused: () => this.whyRefused(),
       on: {
         welcome: () => this.welcomed(),
-        caughtUp: (first) => void this.repair.run(this.syncedBefore, first).then(() => (this.syncedBefore = core.syncedUpTo)),
+        caughtUp: (first) => {
+          void this.repair.run(this.syncedBefore, first).then(() => (this.syncedBefore = core.syncedUpTo))
+          this.evict()
+        },
         disconnected: () => this.disconnected(),
         refused: (reason) => {
           if (reason === 'signed-out' || reason === 'expired') void this.session.expire()
@@ -200,7 +203,7 @@ class Client implements MurreClient {
     const wanted = this.tabs.leading && !this.manualOffline && this.core.session.get().state === 'signed-in'
     this.outbox.lead(wanted)
     if (wanted) this.link.start()
-    else if (this.tabs.leading) this.link.stop()
+    else if (this.tabs.leading) this.link.stop(this.core.session.get().state === 'expired')
     if (this.manualOffline) this.core.connection.set({ state: 'offline', manual: true, attempts: 0 })
   }
 
@@ -242,7 +245,10 @@ class Client implements MurreClient {
     fetched.catch(() => undefined) // the list is read again with the next connection
     this.messages.announce(applied.incoming, fetched)
     this.receivedSinceEviction += applied.incoming.length
-    if (this.receivedSinceEviction < evictEvery) return
+    if (this.receivedSinceEviction >= evictEvery) this.evict()
+  }
+
+  private evict(): void {
     this.receivedSinceEviction = 0
     void keepWithin(this.core.state.storage, this.cacheLimit).then((gone) => {
       if (gone > 0) void this.rereadAll()

@@ -61,7 +61,9 @@ export class Link {
   kill = () => this.socket.kill()
   check = () => this.socket.check()
 
-  stop(): void {
+  /** keepRefusal: the server's last word stays on show. */
+  stop(keepRefusal = false): void {
+    if (keepRefusal && this.stateNow.state === 'refused') return
     if (this.socket.open) this.receiver.acks.flush()
     this.socket.stop()
   }

@@ -154,6 +154,7 @@ export class Outbox {
       change.outbox = true
       change.conversation(record.conversationId)
     })
+    this.uploads.forget(clientMessageId)
     void this.land(clientMessageId)
     this.settleWaiters(clientMessageId, new ClientError('CANCELLED', 'discarded'))
   }
@@ -191,8 +192,9 @@ export class Outbox {
       if (seen.has(record.conversationId)) continue
       seen.add(record.conversationId)
       if (this.flights.has(record.conversationId)) continue
+      if (!this.connected) continue
       if (record.file && record.mediaId === undefined) this.upload(record)
-      else if (this.connected) this.transmit(record)
+      else this.transmit(record)
     }
   }
 
