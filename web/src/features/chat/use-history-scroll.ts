@@ -1,7 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from "react";
 import type { MessageView, MessageWindow } from "../../sync/api";
-import { useLive, useScreen } from "../messenger/context";
+import { useClient, useLive, useScreen } from "../messenger/context";
 import { useStretch } from "./stretch";
 import { useStickToEnd } from "./use-stick-to-end";
 import { useTarget } from "./use-target";
@@ -15,7 +15,7 @@ const settling = 1_500;
 /** Where the history stands and how it moves: what is laid out, what is loaded next, and what is brought into view. */
 export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HTMLElement | null>) {
   const snapshot = useLive(messages);
-  const { items, loaded, hasNewer, firstUnreadId } = snapshot;
+  const { items, loaded, hasOlder, hasNewer, firstUnreadId } = snapshot;
   const { shown, start, olderLoaded, newerLoaded, showOlder, showNewer, showAround, showEnd } = useStretch(items);
   const [end, setEnd] = useState(true);
   const [aim, setAim] = useState<{ key: string; align: "start" | "center" } | null>(null);
@@ -60,11 +60,13 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
   // With newer messages still to come the end of what is laid out is not the end of the conversation.
   const stick = useStickToEnd(scroller, items, loaded && !hasNewer && !newerLoaded, setEnd, showEnd);
 
-  // A page may be shorter than the screen: then nothing scrolls that would ask for the next one.
+  // A page may be shorter than the screen: then nothing scrolls that would ask for the next one. Nor does anything while there is no
+  // connection, so it is asked for again when there is.
+  const { state: connection } = useLive(useClient().connection);
   useEffect(() => {
     const element = scroller.current;
     if (element !== null) more(element.scrollTop, element.scrollHeight, element.clientHeight);
-  }, [shown, items, scroller, more]);
+  }, [shown, hasOlder, hasNewer, connection, scroller, more]);
 
   const latest = useRef(shown);
   useLayoutEffect(() => {
