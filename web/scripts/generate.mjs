@@ -149,13 +149,14 @@ function frames(doc) {
     const payload = message.payload.properties.payload
     const optional = !message.payload.required?.includes('payload')
     const name = `${side === 'client' ? 'send' : ''}${side === 'client' ? upper(camel(type)) : camel(type)}Payload`
-    const code = key === 'server.pending_messages'
-      ? w.of({ ...payload, properties: { ...payload.properties, events: { type: 'array', items: { $ref: 'pendingEvent' } } } })
-      : payload.$ref || names.has(JSON.stringify(shape(payload))) ? w.of(payload) : w.of(payload)
+    const code = side === 'client' ? '' : w.of(key !== 'server.pending_messages' ? payload
+      : { ...payload, properties: { ...payload.properties, events: { type: 'array', items: { $ref: 'pendingEvent' } } } })
     if (key === 'server.pending_messages') {
       body.push(`/** One event of a batch that is no message; of a newer server perhaps one that we don't know. */\nexport const pendingEvent = z.object({ type: z.string(), payload: z.unknown(), eventId: z.string().check(z.regex(${w.pattern(doc.components.schemas.Event.anyOf[0].properties.eventId.pattern)})) })\nexport type PendingEvent = z.infer<typeof pendingEvent>`)
     }
-    body.push(`/** ${message.summary} */\nexport const ${name} = ${code}\nexport type ${upper(name)} = z.infer<typeof ${name}>`)
+    // Of what we send only the types matter: the server checks it.
+    if (side === 'client') body.push(`/** ${message.summary} */\nexport ${payload.properties ? `interface ${upper(name)} ${typeOf(payload)}` : `type ${upper(name)} = Record<string, never>`}`)
+    else body.push(`/** ${message.summary} */\nexport const ${name} = ${code}\nexport type ${upper(name)} = z.infer<typeof ${name}>`)
     ;(side === 'client' ? client : server).push([type, name, optional])
   }
   body.push(`/** What the server sends, by type. */\nexport const serverPayloads = {\n${server.map(([t, n, o]) => `  ${t}: ${o ? `z.optional(${n})` : n},`).join('\n')}\n}`)
@@ -193,7 +194,7 @@ function typeOf(s) {
     case 'boolean': return 'boolean'
     case 'object': {
       const required = new Set(s.required ?? [])
-      return `{\n${Object.entries(s.properties).map(([key, value]) => `${value.description ? `  /** ${value.description} */\n` : ''}  ${key}${required.has(key) ? '' : '?'}: ${typeOf(value)}`).join('\n')}\n}`
+      return `{\n${Object.entries(s.properties ?? {}).map(([key, value]) => `${value.description ? `  /** ${value.description} */\n` : ''}  ${key}${required.has(key) ? '' : '?'}: ${typeOf(value)}`).join('\n')}\n}`
     }
     default: return 'string'
   }

@@ -83,96 +83,87 @@ export const message = z.object({
 export type Message = z.infer<typeof message>
 
 /** Acknowledges what the device has stored. Live acks may be gathered for up to 200 ms, those of a batch go at once. */
-export const sendAckPayload = z.object({
+export interface SendAckPayload {
   /** Everything up to it, of a pending batch. */
-  eventId: z.optional(z.string().check(z.regex(pattern3))),
+  eventId?: string
   /** These events: edits, reactions, ... */
-  eventIds: z.optional(z.array(z.string().check(z.regex(pattern3)))),
+  eventIds?: string[]
   /** The events of this message. */
-  messageId: z.optional(z.string().check(z.regex(pattern3))),
+  messageId?: string
   /** The events of these messages; with messageId at most 500. */
-  messageIds: z.optional(z.array(z.string().check(z.regex(pattern3)))),
-})
-export type SendAckPayload = z.infer<typeof sendAckPayload>
+  messageIds?: string[]
+}
 
 /** Deletes an own message for everyone; admins may delete any. Answered by message_deleted or an error. */
-export const sendDeletePayload = z.object({
+export interface SendDeletePayload {
   /** The conversation. */
-  conversationId: z.string().check(z.regex(pattern1)),
+  conversationId: string
   /** The message. */
-  messageId: z.string().check(z.regex(pattern3)),
-})
-export type SendDeletePayload = z.infer<typeof sendDeletePayload>
+  messageId: string
+}
 
 /** Changes the content of an own message. Answered by message_edited or an error. */
-export const sendEditPayload = z.object({
+export interface SendEditPayload {
   /** The new text. */
-  content: z.string(),
+  content: string
   /** The conversation. */
-  conversationId: z.string().check(z.regex(pattern1)),
+  conversationId: string
   /** The message. */
-  messageId: z.string().check(z.regex(pattern3)),
-})
-export type SendEditPayload = z.infer<typeof sendEditPayload>
+  messageId: string
+}
 
 /** Sends a message. Answered by a message frame with status sent, or by an error that names the clientMessageId. */
-export const sendMessagePayload = z.object({
+export interface SendMessagePayload {
   /** Idempotency key, a v7 UUID by preference, not the nil UUID. The same for every retry. */
-  clientMessageId: z.string().check(z.regex(pattern1)),
+  clientMessageId: string
   /** The text, kept exactly. May be empty, or absent, only with mediaId. */
-  content: z.optional(z.string()),
+  content?: string
   /** What the message carries. */
-  contentType: z.optional(z.enum(["text", "image", "video", "file"])),
+  contentType?: 'text' | 'image' | 'video' | 'file'
   /** The conversation. */
-  conversationId: z.string().check(z.regex(pattern1)),
+  conversationId: string
   /** An uploaded blob. */
-  mediaId: z.optional(z.string().check(z.regex(pattern1))),
+  mediaId?: string
   /** The message that this one answers. */
-  replyToId: z.optional(z.string().check(z.regex(pattern3))),
+  replyToId?: string
   /** Must be true on every retry. */
-  resend: z.optional(z.boolean()),
-})
-export type SendMessagePayload = z.infer<typeof sendMessagePayload>
+  resend?: boolean
+}
 
 /** Asks for a pong: browsers can't send WebSocket pings. The payload is ignored. */
-export const sendPingPayload = z.object({})
-export type SendPingPayload = z.infer<typeof sendPingPayload>
+export type SendPingPayload = Record<string, never>
 
 /** Asks for the presence of users, now and as it changes in the next 5 minutes. Strangers are ignored. */
-export const sendPresencePayload = z.object({
+export interface SendPresencePayload {
   /** The users. */
-  userIds: z.array(z.string().check(z.regex(pattern1))),
-})
-export type SendPresencePayload = z.infer<typeof sendPresencePayload>
+  userIds: string[]
+}
 
 /** Sets one's reaction to a message. Answered by reaction or an error. */
-export const sendReactPayload = z.object({
+export interface SendReactPayload {
   /** The conversation. */
-  conversationId: z.string().check(z.regex(pattern1)),
+  conversationId: string
   /** One emoji; empty removes the reaction. */
-  emoji: z.string(),
+  emoji: string
   /** The message. */
-  messageId: z.string().check(z.regex(pattern3)),
-})
-export type SendReactPayload = z.infer<typeof sendReactPayload>
+  messageId: string
+}
 
 /** Everything up to a message was read. */
-export const sendReadPayload = z.object({
+export interface SendReadPayload {
   /** The conversation. */
-  conversationId: z.string().check(z.regex(pattern1)),
+  conversationId: string
   /** The last message read; clamped by the server to what exists. */
-  upToMessageId: z.string().check(z.regex(pattern3)),
-})
-export type SendReadPayload = z.infer<typeof sendReadPayload>
+  upToMessageId: string
+}
 
 /** The user types, or stopped. At most every 2 s. */
-export const sendTypingPayload = z.object({
+export interface SendTypingPayload {
   /** The conversation. */
-  conversationId: z.string().check(z.regex(pattern1)),
+  conversationId: string
   /** Whether the user types. */
-  isTyping: z.optional(z.boolean()),
-})
-export type SendTypingPayload = z.infer<typeof sendTypingPayload>
+  isTyping?: boolean
+}
 
 /** A conversation changed. */
 export const conversationPayload = z.object({
