@@ -1,6 +1,6 @@
 import { IndexedDbStorage, keepWithin, MemoryStorage, type Storage } from '../db'
 import { secureRandom, uuidMaker } from '../protocol'
-import { Endpoints, Rest, systemClock, type Refusal, type WebSocketConstructor } from '../transport'
+import { asClientError, Endpoints, fullJitter, pause, reconnectBounds, Rest, systemClock, type Refusal, type WebSocketConstructor } from '../transport'
 import type { ClientOptions, ConnectionApi, MurreClient, SessionSnapshot } from './api'
 import { Applier, type Applied } from './apply'
 import { ChangeSet } from './changes'
@@ -146,8 +146,7 @@ class Client implements MurreClient {
     this.presence.stop()
     this.typing.reset()
     this.tabs.stop()
-    await this.core.state.current()
-    this.core.state.close()
+    await this.core.state.close()
     this.core.state.storage.close()
   }
 
@@ -163,7 +162,19 @@ class Client implements MurreClient {
     this.messages.showOutbox()
     this.tabs.start()
     this.settle()
-    void this.session.adopt().catch(() => undefined)
+    void this.adopt()
+  }
+
+  /** Signs in with the token of the options; without a network as soon as there is one. */
+  private async adopt(): Promise<void> {
+    for (let attempt = 0; !this.closed; attempt++) {
+      try {
+        return await this.session.adopt()
+      } catch (error) {
+        if (!asClientError(error).retryable) return
+        await pause(this.core.clock, fullJitter(reconnectBounds, attempt, this.core.random))
+      }
+    }
   }
 
   /** Listens to what concerns more than one part. */

@@ -25,6 +25,7 @@ export class State {
   private readers = new Set<Reader>()
   private unsaved = new Map<string, OutboxRecord>()
   private pending = new ChangeSet()
+  private writing = new Set<Promise<unknown>>()
   private refreshing: Promise<void> | undefined
   private closed = false
   /** Counts what was read again: who reads on its own sees whether that became stale meanwhile. */
@@ -41,8 +42,11 @@ export class State {
     })
   }
 
-  close(): void {
+  /** Lets what is being written end. Later writes do nothing and never end: nobody waits for a closed client. */
+  async close(): Promise<void> {
     this.closed = true
+    await Promise.allSettled(this.writing)
+    await this.refreshing
   }
 
   addReader(reader: Reader): () => void {
@@ -51,7 +55,16 @@ export class State {
   }
 
   /** Writes, evicting old messages when there is no room; run may be called again. */
-  async write<T>(run: (tx: Tx, change: ChangeSet) => Promise<T>): Promise<T> {
+  write<T>(run: (tx: Tx, change: ChangeSet) => Promise<T>): Promise<T> {
+    if (this.closed) return new Promise(() => undefined)
+    const writing = this.writeNow(run)
+    this.writing.add(writing)
+    const done = () => this.writing.delete(writing)
+    writing.then(done, done)
+    return writing
+  }
+
+  private async writeNow<T>(run: (tx: Tx, change: ChangeSet) => Promise<T>): Promise<T> {
     let change = new ChangeSet()
     const result = await writeWithRoom(this.storage, () => this.storage.write((tx) => {
       change = new ChangeSet()
