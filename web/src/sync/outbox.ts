@@ -1,6 +1,6 @@
 import { dedupKey, type OutboxRecord } from '../db'
 import type { ClientFrame, ServerFrame } from '../protocol'
-import { ClientError, errorCode, fullJitter } from '../transport'
+import { ClientError, errorCode, fullJitter, type ErrorCode } from '../transport'
 import type { OutgoingMessage } from './api'
 import { serverNow, tell, type Core } from './core'
 import type { Uploads } from './uploads'
@@ -38,6 +38,8 @@ export class Outbox {
   /** By conversation. */
   private flights = new Map<string, Flight>()
   private rateWaits = new Map<string, number>()
+  /** Failed, but not for long. */
+  private retrying = new Set<string>()
   private waiters = new Map<string, Waiter[]>()
   /** Never written to any connection; all others may have reached the server, and the next try says so. */
   private fresh = new Set<string>()
@@ -135,13 +137,20 @@ export class Outbox {
       list.push({ resolve, reject })
       this.waiters.set(clientMessageId, list)
       const record = this.core.state.outbox.find((r) => r.clientMessageId === clientMessageId)
-      if (record?.state === 'failed') this.settleWaiters(clientMessageId, new ClientError(errorCode(record.error?.code ?? ''), record.error?.message ?? 'failed'))
+      if (record?.state !== 'failed' || this.retrying.has(clientMessageId)) return
+      this.settleWaiters(clientMessageId, new ClientError((record.error?.code ?? 'INTERNAL') as ErrorCode, record.error?.message ?? 'failed'))
     })
   }
 
   async retry(clientMessageId: string): Promise<void> {
     this.rateWaits.delete(clientMessageId)
-    await this.change(clientMessageId, ({ error: _error, ...r }) => ({ ...r, state: 'pending', attempts: 0, paused: false }))
+    this.retrying.add(clientMessageId)
+    try {
+      await this.change(clientMessageId, ({ error: _error, ...r }) => ({ ...r, state: 'pending', attempts: 0, paused: false }))
+      await this.core.state.current()
+    } finally {
+      this.retrying.delete(clientMessageId)
+    }
   }
 
   async discard(clientMessageId: string): Promise<void> {
