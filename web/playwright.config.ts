@@ -7,9 +7,6 @@ const chromium = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromiu
 export default defineConfig({
   testDir: 'e2e',
   testMatch: '*.spec.ts',
-  // MURRE_WEB_URL points at a server that somebody else runs, a cluster's balancer for one: then tests that end and start
-  // their own server, or need --demo, are not for it.
-  ...(process.env.MURRE_WEB_URL !== undefined && { grepInvert: /@own-server/ }),
   outputDir: 'test-results',
   fullyParallel: true,
   workers: Number(process.env.WEB_TEST_WORKERS ?? 2),
@@ -28,7 +25,9 @@ export default defineConfig({
     launchOptions: { executablePath: chromium, args: ['--force-color-profile=srgb'] },
   },
   projects: [
-    { name: 'chromium', grepInvert: /@measure/ },
+    // MURRE_WEB_URL points at a server that somebody else runs, a cluster's balancer for one: what ends and starts its own
+    // server, or needs --demo, is not for it.
+    { name: 'chromium', grepInvert: process.env.MURRE_WEB_URL === undefined ? /@measure/ : /@measure|@own-server/ },
     // What is measured runs by itself, after everything else.
     // Nothing else may work in the page then, Playwright's own recording neither.
     { name: 'measure', grep: /@measure/, use: { trace: 'off', screenshot: 'off', video: 'off' }, dependencies: process.env.WEB_MEASURE_ONLY === undefined ? ['chromium'] : [], fullyParallel: false },
