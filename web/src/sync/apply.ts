@@ -1,5 +1,5 @@
 import { addFromLog, addRange, type ConversationRecord, type MessageRecord, type Range, type Tx } from '../db'
-import { laterId, type LoggedEvent, type Message, type MessageStatusPayload, type Rest as Wire } from '../protocol'
+import { idAt, laterId, type LoggedEvent, type Message, type MessageStatusPayload, type Rest as Wire } from '../protocol'
 import type { ChangeSet } from './changes'
 import { me, serverNow, type Core } from './core'
 import { advanceReceipts, erase, mergeMessage, unknownConversation } from './merge'
@@ -166,8 +166,10 @@ export class Applier {
   /** From here on the log tells of everything; of what lies before, only history does. */
   async logBegins(tx: Tx, cursor: string): Promise<void> {
     this.core.logSince = this.core.clock.now()
-    this.core.logFrom = cursor
-    await tx.setMeta('logFrom', cursor)
+    // Behind the cursor it may still lack what this user sent while there was no device to hear of it: whole from now on only.
+    const from = laterId(cursor, idAt(this.core.logSince + this.core.skew)) ?? cursor
+    this.core.logFrom = from
+    await tx.setMeta('logFrom', from)
   }
 
   /** Unread messages behind a point, as far as the cache knows. */

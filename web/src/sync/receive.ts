@@ -1,4 +1,4 @@
-import { idAt, laterId, type LoggedEvent, type ServerFrame, type WelcomePayload } from '../protocol'
+import type { LoggedEvent, ServerFrame, WelcomePayload } from '../protocol'
 import { closeTail } from '../db'
 import { asClientError } from '../transport'
 import type { Acks } from './acks'
@@ -114,8 +114,7 @@ export class Receiver {
         change.history(c.id)
       }
       await tx.setMeta('welcomed', true)
-      // Nor does it have what this user sent while there was no device to hear of it: it is whole from now on only.
-      await this.applier.logBegins(tx, laterId(payload.cursor, idAt(Date.parse(payload.serverTime)))!)
+      await this.applier.logBegins(tx, payload.cursor)
       return true
     })
     this.events.welcome(payload, first)
