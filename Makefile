@@ -24,17 +24,20 @@ SERVERS     := $(GO) run ./deploy/native/cmd/servers
 
 export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
-.PHONY: help build run test check bench verify cluster cluster-down faults servers-up servers-down \
-        fmt lint unit race e2e e2e-cluster cqlgrammar fuzz clients crash faults-short smoke autobahn clean
+.PHONY: help build web run test check bench verify cluster cluster-down faults servers-up servers-down screenshots \
+        fmt lint unit race e2e e2e-cluster web-test web-test-cluster cqlgrammar fuzz clients crash faults-short smoke autobahn clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-build: ## bin/murre and bin/murre-load
+build: web ## bin/murre with the web client in it, where there is Node, and bin/murre-load
 	@mkdir -p $(BIN)
 	$(GO) build -trimpath -ldflags '-X main.built=$(VERSION)' -o $(BIN)/ ./cmd/...
 
-run: build ## serve on 127.0.0.1:8080 with two demo logins, data in ./murre-data
+web: # only when its sources changed; without Node it says so, and murre shows a page about terminals instead
+	@web/scripts/web-build.sh
+
+run: build ## serve on 127.0.0.1:8080 with two demo logins and /demo, data in ./murre-data
 	@exec $(BIN)/murre serve --listen 127.0.0.1:8080 --admin 127.0.0.1:9090 --data $(DATA) --demo
 
 cluster: build ## the cluster of docker-compose.yml without Docker: returns when it is up (CASSANDRA=3 for three nodes)
@@ -54,6 +57,9 @@ bench: build ## the load harness: one table against the budgets, JSON in docs/be
 
 verify: build ## the long forms, resumable: one JSON line a run in verify/verify.jsonl
 	@.ci/verify
+
+screenshots: build ## docs/screenshots anew: the main screens and /demo, phone and desktop, light and dark
+	@web/scripts/screenshots.sh
 
 faults: build ## faults under load on a native cluster, resumable: one JSON line a run in verify/faults.jsonl
 	$(BIN)/murre-load faults
@@ -86,6 +92,12 @@ e2e: build ## the end-to-end suite on the embedded server
 e2e-cluster: build ## the same suite on three gateways behind HAProxy, over Cassandra, Redis Cluster and MinIO
 	$(GO) test -count=1 -timeout 15m -run '^TestCluster' ./test/e2e/
 
+web-test: build ## the web client: types, lint, units, and Chromium against bin/murre
+	@web/scripts/web-test.sh
+
+web-test-cluster: build ## its browser tests against three gateways behind HAProxy, over Cassandra, Redis Cluster and MinIO
+	@web/scripts/web-test-cluster.sh
+
 cqlgrammar: ## every CQL statement we ship against Scylla's own grammar
 	@.ci/cqlgrammar
 
@@ -109,4 +121,5 @@ autobahn: ## the Autobahn cases AUTOBAHN on both transports
 	@set -f; .ci/autobahn.sh $(AUTOBAHN)
 
 clean: ## remove what was built (never data)
-	rm -rf $(BIN) verify
+	rm -rf $(BIN) verify web/dist web/client/dist web/node_modules web/test-results
+	find pkg/webui/built -mindepth 1 ! -name README -delete
