@@ -284,9 +284,7 @@ func (r *rig) warmUp(ctx context.Context) error {
 	if r.scale.warm >= time.Second {
 		d = max(d, steadyAge-time.Since(r.s.began))
 		if r.fleet != nil {
-			trust, cancel := context.WithTimeout(ctx, trustWait)
-			defer cancel()
-			if err := r.fleet.c.AwaitTrust(trust); err != nil {
+			if err := r.fleet.steady(ctx); err != nil {
 				return err
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -181,17 +180,8 @@ func (c *Cluster) AwaitTrust(ctx context.Context) error {
 func (c *Cluster) trusts(ctx context.Context, name string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Admin(name)+"/metrics", http.NoBody)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	return err == nil && strings.Contains(string(body), "\nmurre_redis_trusted 1\n")
+	text, err := httpText(ctx, "http://"+c.Admin(name)+"/metrics", http.StatusOK)
+	return err == nil && strings.Contains(text, "\nmurre_redis_trusted 1\n")
 }
 
 // AwaitEnd waits until a member has ended by itself.

@@ -5,6 +5,7 @@
 export * from './eviction'
 export * from './indexeddb'
 export * from './memory'
+export * from './order'
 export * from './ranges'
 export * from './records'
 export * from './storage'

@@ -1,3 +1,4 @@
+import { firstFrom } from './order'
 import type { ConversationRecord, MessageRecord, OutboxRecord, UserRecord } from './records'
 import type { MessageTable, MetaValues, Storage, Stretch, Table, Tx } from './storage'
 
@@ -162,18 +163,6 @@ class State {
     if (before.dedup !== undefined && this.dedup.get(before.dedup)?.id === id) this.dedup.delete(before.dedup)
     undo?.push(() => this.put(before, undefined))
   }
-}
-
-/** Where the first id at or behind one stands. */
-function firstFrom(list: readonly MessageRecord[], id: string): number {
-  let low = 0
-  let high = list.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (list[middle]!.id < id) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 function cut(list: readonly MessageRecord[], s: Stretch): MessageRecord[] {

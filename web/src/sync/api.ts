@@ -8,6 +8,8 @@
  * All times are RFC 3339 strings of the server's clock unless a name ends in Ms or says otherwise. Message ids sort as text.
  */
 
+import type { WebSocketConstructor, WebSocketLike } from '../transport'
+
 export type UserId = string
 export type ConversationId = string
 export type MessageId = string
@@ -63,18 +65,7 @@ export interface Clock {
   clearTimeout(timer: unknown): void
 }
 
-/** As much of the standard's WebSocket as the client uses. */
-export interface WebSocketLike {
-  readonly readyState: number
-  readonly protocol?: string
-  onopen: ((event: never) => void) | null
-  onmessage: ((event: never) => void) | null
-  onclose: ((event: never) => void) | null
-  onerror: ((event: never) => void) | null
-  send(data: string): void
-  close(code?: number, reason?: string): void
-}
-export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike
+export type { WebSocketConstructor, WebSocketLike }
 
 export interface MurreClient {
   /** Resolves when the cache is open and `session.state` says who is signed in, without waiting for the network. */

@@ -1,4 +1,4 @@
-import type { ConversationRecord, MessageRecord } from '../db'
+import { firstFrom, type ConversationRecord, type MessageRecord } from '../db'
 import type { MessageView } from './api'
 import { previewOf, viewOfMessage, type ReplyPreview } from './message-view'
 
@@ -106,18 +106,6 @@ export class Rows {
   unknownTargets(): string[] {
     return [...this.answers.keys()].filter((id) => !this.record(id) && this.elsewhere(id) === undefined)
   }
-}
-
-/** Where the first id at or behind one stands. */
-export function firstFrom(list: readonly { id: string }[], id: string): number {
-  let low = 0
-  let high = list.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (list[middle]!.id < id) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** What was read from a database again is another object with the same in it. */

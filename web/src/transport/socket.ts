@@ -2,6 +2,7 @@ import { closeCodes, decodeFrame, encodeFrame, type ClientFrame, type ServerFram
 import { afterDrain, fullJitter, reconnectBounds } from './backoff'
 import type { Clock } from './clock'
 
+/** As much of the standard's WebSocket as the client uses. */
 export interface WebSocketLike {
   readonly readyState: number
   onopen: ((event: never) => void) | null
