@@ -107,11 +107,13 @@ func (s *Service) blocked(ctx context.Context, by, who chat.UserID) (bool, error
 	if len(list) == 0 {
 		return false, nil
 	}
-	if len(list) > maxBlocks { // more than Block lets pass (a race): the list may not be whole
+	_, found := slices.BinarySearchFunc(list, who, chat.UserID.Compare)
+	// Before anybody is refused the store is asked: word of the end of a block may be on its way here. So it is with more
+	// than Block lets pass (a race), of which the list may not hold all.
+	if found || len(list) > maxBlocks {
 		return s.store.Blocks.Has(ctx, by, who)
 	}
-	_, found := slices.BinarySearchFunc(list, who, chat.UserID.Compare)
-	return found, nil
+	return false, nil
 }
 
 // apart reports whether either of two people has blocked the other.

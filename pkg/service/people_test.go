@@ -225,3 +225,21 @@ func TestRateOfOtherActions(t *testing.T) {
 	_, err = r.Conversation(ctx, p[1], d)
 	r.code(err, 0)
 }
+
+// A block that was taken back on another gateway refuses nobody, though word of it has not come here.
+func TestABlockTakenBackElsewhere(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	p := r.people(2)
+	d := r.create(p[0], chat.Direct, "", p[1])
+	r.code(r.Block(ctx, p[0], p[1].User), 0)
+	say := func() error {
+		_, err := r.Send(ctx, p[1], SendRequest{Conversation: d, ClientMessage: chat.NewClientMessageID(time.Now()), Content: "x", ContentType: chat.Text})
+		return err
+	}
+	r.code(say(), chat.CodeForbidden)
+	if err := r.store.Blocks.Set(ctx, p[0].User, p[1].User, false, time.Now().UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	r.code(say(), 0)
+}
