@@ -33,6 +33,7 @@ var errNoClock = errors.New("cqlstore: no clock was set")
 type DB struct {
 	o       Options
 	session gocqlx.Session
+	quiet   *quietLast
 	guard   *breaker.Breaker
 	stats   counters
 	clock   atomic.Pointer[Clock]
@@ -67,14 +68,14 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 			return nil, err
 		}
 	}
-	d.session, err = connect(ctx, &d.o, o.Keyspace, d.serialLevel, retryOnce{&d.stats})
+	d.session, d.quiet, err = connect(ctx, &d.o, o.Keyspace, d.serialLevel, retryOnce{&d.stats})
 	if err != nil {
 		return nil, withoutKeyspace(ctx, &d.o, err)
 	}
 	d.deliveryState.init(d)
 	if !o.AnySchema {
 		if err := d.checkSchema(ctx); err != nil {
-			d.session.Close()
+			d.disconnect()
 			return nil, err
 		}
 	}
@@ -110,9 +111,14 @@ func (d *DB) Close() error {
 	d.closes.Do(func() {
 		d.closed.Store(true)
 		d.background.Wait()
-		d.session.Close()
+		d.disconnect()
 	})
 	return nil
+}
+
+func (d *DB) disconnect() {
+	d.quiet.close()
+	d.session.Close()
 }
 
 func (d *DB) nextEvent() (chat.EventID, error) {
@@ -155,8 +161,8 @@ func cluster(o *Options) *gocql.ClusterConfig {
 	return c
 }
 
-// connect opens a session that asks only the nodes of o.DC, replicas first. keyspace may be empty.
-func connect(ctx context.Context, o *Options, keyspace string, serial gocql.Consistency, retry gocql.RetryPolicy) (gocqlx.Session, error) {
+// connect opens a session that asks only the nodes of o.DC, replicas first, and those that don't answer last.
+func connect(ctx context.Context, o *Options, keyspace string, serial gocql.Consistency, retry gocql.RetryPolicy) (gocqlx.Session, *quietLast, error) {
 	c := cluster(o)
 	c.Keyspace = keyspace
 	c.Consistency = gocql.LocalQuorum
@@ -166,9 +172,14 @@ func connect(ctx context.Context, o *Options, keyspace string, serial gocql.Cons
 	c.SerialConsistency = serial
 	c.RetryPolicy = retry
 	// A LOCAL_QUORUM that another datacenter answers is its quorum, not ours: never fail over to one.
-	c.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(
-		gocql.DCAwareRoundRobinPolicy(o.DC, gocql.HostPolicyOptionDisableDCFailover), gocql.AvoidSlowReplicas(busyReplica))
-	return dial(ctx, o, c)
+	quiet := newQuietLast(gocql.TokenAwareHostPolicy(
+		gocql.DCAwareRoundRobinPolicy(o.DC, gocql.HostPolicyOptionDisableDCFailover), gocql.AvoidSlowReplicas(busyReplica)), o.attempt(), o.Log)
+	c.PoolConfig.HostSelectionPolicy = quiet
+	s, err := dial(ctx, o, c)
+	if err != nil {
+		quiet.close()
+	}
+	return s, quiet, err
 }
 
 // discoverDC asks the first host that answers where it stands.
