@@ -92,9 +92,11 @@ function messageTable(t: DexieTable<MessageRecord, [string, string]>): MessageTa
     byDedup: async (dedup) => t.where('dedup').equals(dedup).first(),
     stretch: async (conversationId, s) => {
       const found = between(conversationId, s)
-      if (s.limit === undefined) return found.toArray()
+      if (s.limit === undefined || s.limit < 1) return s.limit === undefined ? found.toArray() : []
       if (!s.newest) return found.limit(s.limit).toArray()
-      return (await found.reverse().limit(s.limit).toArray()).reverse()
+      // Read backward they would come one by one, each in a task of its own: only where to begin is looked for that way.
+      const [start] = await found.reverse().offset(s.limit - 1).limit(1).primaryKeys()
+      return between(conversationId, start === undefined ? s : { ...s, from: start[1] }).toArray()
     },
     count: async (conversationId) => (conversationId === undefined ? t.count() : between(conversationId, {}).count()),
     put: async (records) => void (await t.bulkPut([...records])),

@@ -332,8 +332,6 @@ export interface WindowSnapshot {
   loadingNewer: boolean
   /** The first message that was unread when the window was opened, for the divider. */
   firstUnreadId?: MessageId
-  /** Messages of this conversation in the cache. */
-  totalCached: number
   /** Why the last load failed; the cache is shown nonetheless. */
   error?: ClientFailure
 }

@@ -50,7 +50,7 @@ describe('a window', () => {
     }
     expect(texts(w)).toEqual(run(0, 34))
     expect(w.get().hasOlder).toBe(false)
-    expect(w.get().totalCached).toBe(35)
+    expect(await phone.storage.read((tx) => tx.messages.count(conversationId))).toBe(35)
   })
 
   it('follows what comes, and shows the cache without a network', async () => {

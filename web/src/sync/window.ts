@@ -18,7 +18,10 @@ export interface WindowParts {
   uploads: Uploads
 }
 
-const empty: WindowSnapshot = { items: [], loaded: false, hasOlder: false, hasNewer: false, loadingOlder: false, loadingNewer: false, totalCached: 0 }
+/** Pages taken at once when the cache has them: each reading costs as much as some hundred messages do. */
+const cachedPages = 4
+
+const empty: WindowSnapshot = { items: [], loaded: false, hasOlder: false, hasNewer: false, loadingOlder: false, loadingNewer: false }
 
 /** One conversation's stretch on show: cached records in memory, views made of them, and pages fetched as they are needed. */
 export class HistoryWindow implements MessageWindow, Reader {
@@ -38,7 +41,6 @@ export class HistoryWindow implements MessageWindow, Reader {
   private older: Promise<void> | undefined
   private newer: Promise<void> | undefined
   private error: ClientFailure | undefined
-  private cached = 0
   private detach: (() => void)[] = []
   private closed = false
 
@@ -115,14 +117,12 @@ export class HistoryWindow implements MessageWindow, Reader {
       replies.set(id, (await tx.messages.get(this.conversationId, id)) ?? null)
       answered.push(id)
     }
-    const cached = ids === 'all' ? await tx.messages.count(this.conversationId) : this.cached
     return () => {
       this.conversation = conversation
       // A page was added while this was read: read once more, on top of it.
       if (this.records === shown) this.records = records
       else if (ids) void this.again()
       this.replies = replies
-      this.cached = ids === 'all' ? cached : this.cached + this.records.length - shown.length
       for (const id of answered) this.rows.refreshAnswers(id)
       this.show()
     }
@@ -194,8 +194,7 @@ export class HistoryWindow implements MessageWindow, Reader {
     }
     const from = range()?.from
     if (from === undefined) return
-    const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from, to: first.id, limit: this.pageSize + 1, newest: true }))
-    this.cached = await this.p.core.state.storage.read((tx) => tx.messages.count(this.conversationId))
+    const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from, to: first.id, limit: this.pageSize * cachedPages + 1, newest: true }))
     if (this.records[0]?.id === first.id) this.records = page.filter((m) => m.id < first.id).concat(this.records)
   }
 
@@ -209,7 +208,7 @@ export class HistoryWindow implements MessageWindow, Reader {
     }
     const r = range()
     if (!r) return
-    const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from: last.id, to: r.to, limit: this.pageSize + 1 }))
+    const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from: last.id, to: r.to, limit: this.pageSize * cachedPages + 1 }))
     if (this.records.at(-1)?.id !== last.id) return
     this.records = this.records.concat(page.filter((m) => m.id > last.id))
     this.atTail = r.tail === true && (this.records.at(-1)?.id ?? '') >= r.to
@@ -220,7 +219,6 @@ export class HistoryWindow implements MessageWindow, Reader {
       const conversation = await tx.conversations.get(this.conversationId)
       const range = conversation && (tailOf(conversation.ranges) ?? conversation.ranges.at(-1))
       const records = range ? await tx.messages.stretch(this.conversationId, { from: range.from, limit: this.pageSize, newest: true }) : []
-      this.cached = await tx.messages.count(this.conversationId)
       this.conversation = conversation
       this.records = records
     })
@@ -300,7 +298,6 @@ export class HistoryWindow implements MessageWindow, Reader {
     this.audit(items)
     const snapshot: WindowSnapshot = {
       items, loaded: true, hasOlder: this.hasOlder(), hasNewer: !this.atTail, loadingOlder: this.older !== undefined, loadingNewer: this.newer !== undefined,
-      totalCached: this.cached,
       ...(this.firstUnreadId === undefined ? {} : { firstUnreadId: this.firstUnreadId }),
       ...(this.error ? { error: this.error } : {}),
     }
@@ -341,6 +338,6 @@ export class HistoryWindow implements MessageWindow, Reader {
 
 function sameSnapshot(a: WindowSnapshot, b: WindowSnapshot): boolean {
   return a.loaded === b.loaded && a.hasOlder === b.hasOlder && a.hasNewer === b.hasNewer && a.loadingOlder === b.loadingOlder &&
-    a.loadingNewer === b.loadingNewer && a.firstUnreadId === b.firstUnreadId && a.totalCached === b.totalCached && a.error === b.error &&
+    a.loadingNewer === b.loadingNewer && a.firstUnreadId === b.firstUnreadId && a.error === b.error &&
     (a.items === b.items || (a.items.length === b.items.length && a.items.every((m, i) => m === b.items[i])))
 }

@@ -7,6 +7,7 @@ import { placeOf } from "./neighbours";
 import { useHistoryKeys } from "./use-history-keys";
 import { useHistoryScroll } from "./use-history-scroll";
 import { useReadReceipts } from "./use-read-receipts";
+import { useWheeling } from "./use-wheeling";
 import css from "./history.module.css";
 
 type HistoryProps = { conversation: ConversationView; window: MessageWindow; actions: RowActions; onEscape: () => void };
@@ -20,6 +21,7 @@ export function History({ conversation, window, actions, onEscape }: HistoryProp
   const { items, loaded, hasOlder, loadingOlder, firstUnreadId } = snapshot;
   const { focused, leave, onKeyDown } = useHistoryKeys(scroll, scroller, actions, onEscape);
   const [hovered, setHovered] = useState<string>();
+  useWheeling(scroller);
   const watchRead = useReadReceipts(id, scroller);
   const people = useMemo(() => new Map(participants.map((member) => [member.userId, member])), [participants]);
 

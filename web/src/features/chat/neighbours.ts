@@ -13,15 +13,31 @@ export interface Place {
 
 const closeness = 5 * 60_000;
 
-/** The calendar day in this device's time zone: what a reader calls one day. */
-function dayOf(at: string): string {
-  return new Date(at).toDateString();
+interface Moment {
+  at: number;
+  /** The calendar day in this device's time zone: what a reader calls one day. */
+  day: string;
+}
+
+/** Asked for again with every frame that scrolls, for all rows on the screen. */
+const moments = new WeakMap<MessageView, Moment>();
+
+function momentOf(message: MessageView): Moment {
+  let moment = moments.get(message);
+  if (moment === undefined) {
+    const at = new Date(message.createdAt);
+    moment = { at: at.getTime(), day: at.toDateString() };
+    moments.set(message, moment);
+  }
+  return moment;
+}
+
+function sameDay(a: MessageView, b: MessageView): boolean {
+  return momentOf(a).day === momentOf(b).day;
 }
 
 export function together(a: MessageView, b: MessageView): boolean {
-  if (a.senderId !== b.senderId) return false;
-  const apart = Math.abs(Date.parse(b.createdAt) - Date.parse(a.createdAt));
-  return apart <= closeness && dayOf(a.createdAt) === dayOf(b.createdAt);
+  return a.senderId === b.senderId && Math.abs(momentOf(b).at - momentOf(a).at) <= closeness && sameDay(a, b);
 }
 
 export function placeOf(items: readonly MessageView[], index: number, firstUnreadId: MessageId | undefined): Place {
@@ -29,7 +45,7 @@ export function placeOf(items: readonly MessageView[], index: number, firstUnrea
   if (message === undefined) return { day: undefined, unread: false, first: true, last: true };
   const before = items[index - 1];
   const after = items[index + 1];
-  const newDay = before === undefined || dayOf(before.createdAt) !== dayOf(message.createdAt);
+  const newDay = before === undefined || !sameDay(before, message);
   const unread = firstUnreadId !== undefined && message.id === firstUnreadId;
   const afterUnread = firstUnreadId !== undefined && after?.id === firstUnreadId;
   return {

@@ -52,6 +52,7 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
     paddingStart: 12,
     paddingEnd: 12,
     directDomUpdates: true,
+    directDomUpdatesMode: "position",
     onChange: (list) => {
       // Rows have just been moved: asking the element now would lay out the page once more. While it scrolls, the list knows.
       if (list.isScrolling) more(list.scrollOffset ?? 0, list.getTotalSize(), list.scrollRect?.height ?? 0);

@@ -121,7 +121,6 @@ export function scriptedClient(
       hasNewer: false,
       loadingOlder: false,
       loadingNewer: false,
-      totalCached: all().length,
     });
     const live = liveValue(snapshot());
     const unsubscribe = messages.subscribe(() => {
