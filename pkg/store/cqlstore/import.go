@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gocql/gocql"
@@ -21,6 +22,8 @@ const (
 	// nearlyOver: rows that end sooner are not copied.
 	nearlyOver = time.Minute
 	shownWrong = 5
+	// mixedBatch is how many rows of many partitions share a batch: servers refuse such batches above 50 KiB.
+	mixedBatch = 50
 	// settled is how far the store's clock must be past the last id that was copied before gateways may start: D + S, so that no
 	// cursor lies beyond their horizon, and a little.
 	settled = lag + 3*time.Second
@@ -37,6 +40,10 @@ type ImportOptions struct {
 	Now func() time.Time
 	// Settled replaces the wait after the last id, 15 s, in tests.
 	Settled time.Duration
+	// Alone says that nobody else makes users in the keyspace meanwhile, and that no name among the rows is taken there. Names
+	// are then written without compare-and-set and rows of many partitions share a batch: for filling a keyspace of one or a
+	// few nodes with millions of people before a test.
+	Alone bool
 }
 
 // Importer writes rows of another store into the tables, and reads them back. It is a transfer.Target.
@@ -148,7 +155,7 @@ func (i *Importer) holder(ctx context.Context, n name) (chat.UserID, error) {
 // Write writes rows. ErrConflict: a name belongs to someone else; then nothing of that user was written.
 func (i *Importer) Write(ctx context.Context, rows []transfer.Row) error {
 	for k := range rows {
-		if u, ok := rows[k].Value.(chat.User); ok {
+		if u, ok := rows[k].Value.(chat.User); ok && !i.o.Alone {
 			for _, n := range namesOf(u) {
 				if err := (users{i.d}).claim(ctx, n.names, n.name, u.ID); err != nil {
 					if errors.Is(err, store.ErrConflict) {
@@ -163,11 +170,16 @@ func (i *Importer) Write(ctx context.Context, rows []transfer.Row) error {
 	if err != nil {
 		return err
 	}
-	groups := partitions(lines)
+	var groups [][]*line
+	if i.o.Alone {
+		groups = slices.Collect(slices.Chunk(lines, mixedBatch))
+	} else {
+		groups = partitions(lines)
+	}
 	return together(ctx, len(groups), func(ctx context.Context, k int) error { return i.write(ctx, groups[k]) })
 }
 
-// write writes lines of one partition.
+// write writes lines that may share batches.
 func (i *Importer) write(ctx context.Context, lines []*line) error {
 	now := i.o.Now().UnixMilli()
 	var parts []bound

@@ -145,14 +145,23 @@ func (i *Importer) user(out []*line, u chat.User) []*line {
 	} else {
 		l.values(0, nil)
 	}
-	out = append(out, l, newLine(sheetNames, u.Username).values(0, uuid(u.ID))) // claimed before
+	out = append(out, l, i.name(sheetNames, usernames, u.Username, u)) // claimed before
 	if u.External != "" {
-		out = append(out, newLine(sheetSubjects, u.External).values(0, uuid(u.ID)))
+		out = append(out, i.name(sheetSubjects, subjects, u.External, u))
 	}
 	for _, n := range searchNames(u.Username, u.DisplayName) {
 		out = append(out, i.whole(sheetSearch, searchInsert, nil, searchPrefix(n), n, uuid(u.ID)))
 	}
 	return out
+}
+
+// name is the line of a name that was claimed before, or that is nobody's.
+func (i *Importer) name(s *sheet, n names, name string, u chat.User) *line {
+	l := newLine(s, name).values(0, uuid(u.ID))
+	if i.o.Alone {
+		l.put(n.put, name, uuid(u.ID), u.CreatedAt, i.made())
+	}
+	return l
 }
 
 func (i *Importer) session(out []*line, x chat.Session) []*line {

@@ -38,6 +38,7 @@ var (
 type names struct {
 	what                                string
 	claim, take, release, read, holders *statement
+	put                                 *statement // without a look at who has it: see ImportOptions.Alone
 }
 
 func namesIn(what, table, column string) names {
@@ -48,6 +49,7 @@ func namesIn(what, table, column string) names {
 		release: built(forUser, qb.Delete(table).Where(qb.Eq(column)).If(qb.Eq("user_id"))).conditional(),
 		read:    built(forUser, qb.Select(table).Columns("user_id", "claimed_at").Where(qb.Eq(column))),
 		holders: built(forUser, qb.Select(table).Columns("user_id").Where(qb.Eq(column))),
+		put:     built(forCopy, qb.Insert(table).Columns(column, "user_id", "claimed_at").TimestampNamed("written")),
 	}
 }
 
