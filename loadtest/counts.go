@@ -67,11 +67,12 @@ func (c counters) since(before counters) counters {
 const (
 	redisTrips    = "murre_redis_round_trips_total"
 	cqlStatements = "murre_cql_statements_total"
+	cqlBatched    = "murre_cql_batched_total"
 )
 
 var (
 	sendTrips      = []string{"claim", "rate", "routes", "publish"}
-	sendStatements = []string{"append", "claim", "claim_cas", "bucket", "inbox", "own_inbox", "members", "message", "block", "user"}
+	sendStatements = []string{"commit", "append", "claim", "claim_cas", "bucket", "inbox", "own_inbox", "members", "message", "block", "user"}
 )
 
 // label is the value of a metric's one label.
@@ -186,7 +187,7 @@ func runCounts(ctx context.Context, r *rig) error {
 		}
 		n := float64(kind.n)
 		statements, of, others := moved.split(cqlStatements, sendStatements)
-		r.count(kind.name+": CQL statements", statements/n, kind.statements, perMessage(of, n)+"; apart: "+perMessage(others, n))
+		r.count(kind.name+": CQL statements", statements/n, kind.statements, fmt.Sprintf("%s, in batches of %.2f rows in all; apart: %s", perMessage(of, n), moved[cqlBatched]/n, perMessage(others, n)))
 		trips, of, others := moved.split(redisTrips, sendTrips)
 		r.count(kind.name+": Redis round trips", trips/n, kind.trips, perMessage(of, n)+"; apart: "+perMessage(others, n))
 		if kind.name == "group" {

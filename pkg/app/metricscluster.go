@@ -36,6 +36,7 @@ func (p clusterParts) measure(m *observe.Metrics) {
 		statements(func(s cqlstore.Statement) float64 { return float64(s.Failed) }))
 	m.Labelled(observe.Grows, "cql_seconds_total", "Time spent in CQL statements.", "statement",
 		statements(func(s cqlstore.Statement) float64 { return s.Seconds }))
+	m.Counter("cql_batched_total", "Rows and changes written as a part of a CQL batch, which counts as one statement.", func() float64 { return float64(p.db.Stats().Batched) })
 	m.Counter("cql_retried_total", "Second attempts of CQL statements on another node.", func() float64 { return float64(p.db.Stats().Retried) })
 
 	m.Labelled(observe.Grows, "redis_round_trips_total", "Round trips to Redis by what they are for; a pipeline is one.", "purpose", func(emit func(string, float64)) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,7 +209,7 @@ func testLogOverDays(t *testing.T, r *rig) {
 		at := chat.EventID(id.At(time.Now().Add(-time.Duration(days) * 24 * time.Hour)))
 		for i := range chat.EventID(3) {
 			e := chat.Event{ID: at + i, Kind: chat.EventMessage}
-			ok(t, d.inboxRow(t.Context(), u, &e))
+			ok(t, d.write(t.Context(), []bound{inboxRow(u, &e)}))
 			want = append(want, e.ID)
 		}
 	}
@@ -270,5 +271,55 @@ func TestHorizonStandsStillWithoutAClock(t *testing.T) {
 	c.set(-time.Minute, nil)
 	if h := in.Horizon(); h < last || last < first {
 		t.Fatalf("the horizon went back from %s to %s", last, h)
+	}
+}
+
+// Rows of a message go to a node together as far as they are small, and every one of them is there.
+func testRowsTogether(t *testing.T, r *rig) {
+	d := r.open(t, time.Second)
+	to := make([]chat.UserID, 25)
+	for i := range to {
+		to[i] = chat.NewUserID(time.Now())
+	}
+	begun := func() (n uint64) {
+		for p := range purposes {
+			n += d.stats.begun[p].Load()
+		}
+		return n
+	}
+	for _, c := range []struct {
+		name       string
+		content    string
+		recipients int
+		statements uint64 // for the message, its bucket, its claim and the inbox rows
+		batched    uint64 // of these rows, together with others
+	}{
+		{"one recipient", "hello", 1, 1, 4},
+		{"a large message goes alone", strings.Repeat("x", largeRow), 1, 2, 3},
+		{"at most ten rows", "hello", 25, 3, 28},
+	} {
+		a := newMessage(t, d, chat.Direct, to[:c.recipients]...)
+		a.Message.Content = c.content
+		before, batched := begun(), d.Stats().Batched
+		ev, err := messages{d}.Append(t.Context(), a)
+		ok(t, err)
+		if n := begun() - before; n != c.statements {
+			t.Errorf("%s: %d statements, want %d", c.name, n, c.statements)
+		}
+		if n := d.Stats().Batched - batched; n != c.batched {
+			t.Errorf("%s: %d rows in batches, want %d", c.name, n, c.batched)
+		}
+		page, err := messages{d}.History(t.Context(), store.History{Conversation: a.Message.Conversation, Kind: a.Kind, Limit: 5})
+		ok(t, err)
+		if len(page) != 1 || page[0].Content != c.content {
+			t.Fatalf("%s: history is %v", c.name, page)
+		}
+		_, err = claims{d}.Get(t.Context(), a.Message.Sender, a.Claim.ClientMessage)
+		ok(t, err)
+		for _, u := range to[:c.recipients] {
+			if log := d.logSince(t, u, ev-1); len(log) != 1 || log[0].ID != ev {
+				t.Fatalf("%s: log is %v, want %s", c.name, log, ev)
+			}
+		}
 	}
 }

@@ -39,8 +39,8 @@ func eventKind(k chat.EventKind) string {
 	return ""
 }
 
-// inboxRow writes an event to one log.
-func (d *DB) inboxRow(ctx context.Context, u chat.UserID, e *chat.Event) error {
+// inboxRow is an event in one log.
+func inboxRow(u chat.UserID, e *chat.Event) bound {
 	at := micros(e.ID)
 	bucket := InboxBucket(e.ID)
 	if e.Change != 0 || !e.Subject.IsZero() {
@@ -51,13 +51,13 @@ func (d *DB) inboxRow(ctx context.Context, u chat.UserID, e *chat.Event) error {
 		if !e.Subject.IsZero() {
 			subject = uuid(e.Subject)
 		}
-		return d.exec(ctx, putChanged, uuid(u), bucket, int64(e.ID), eventKind(e.Kind), uuid(e.Conversation), int64(e.Message), uuid(e.Actor), change, subject, at)
+		return bound{putChanged, []any{uuid(u), bucket, int64(e.ID), eventKind(e.Kind), uuid(e.Conversation), int64(e.Message), uuid(e.Actor), change, subject, at}}
 	}
 	s := putInbox
 	if u == e.Actor {
 		s = putOwnInbox
 	}
-	return d.exec(ctx, s, uuid(u), bucket, int64(e.ID), eventKind(e.Kind), uuid(e.Conversation), int64(e.Message), uuid(e.Actor), at)
+	return bound{s, []any{uuid(u), bucket, int64(e.ID), eventKind(e.Kind), uuid(e.Conversation), int64(e.Message), uuid(e.Actor), at}}
 }
 
 // tell writes an event to the logs of its recipients under fresh ids until all of its rows were written within D of the id's
@@ -72,9 +72,11 @@ func (d *DB) tell(ctx context.Context, e *chat.Event, recipients []chat.UserID) 
 		if len(recipients) == 0 {
 			return e.ID, nil
 		}
-		if err := d.each(ctx, len(recipients), func(ctx context.Context, i int) error {
-			return d.inboxRow(ctx, recipients[i], e)
-		}); err != nil {
+		rows := make([]bound, len(recipients))
+		for i, u := range recipients {
+			rows[i] = inboxRow(u, e)
+		}
+		if err := d.write(ctx, rows); err != nil {
 			return 0, err
 		}
 		if d.boot()-began <= d.patience() {

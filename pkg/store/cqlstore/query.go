@@ -169,7 +169,8 @@ type bound struct {
 	values []any
 }
 
-// batch runs statements of one partition at once: all of them or none, in no order. Counted as one statement of a purpose.
+// batch runs idempotent statements at once, in no order: of one partition all of them or none. Counted as one statement of a
+// purpose.
 func (d *DB) batch(ctx context.Context, p purpose, parts []bound) error {
 	return d.run(ctx, &statement{purpose: p}, func(ctx context.Context) error {
 		return d.session.ExecuteBatch(d.newBatch(ctx, parts, true))
@@ -192,6 +193,7 @@ func (d *DB) casBatch(ctx context.Context, p purpose, parts []bound) (applied bo
 }
 
 func (d *DB) newBatch(ctx context.Context, parts []bound, idempotent bool) *gocql.Batch {
+	d.stats.batched.Add(uint64(len(parts)))
 	b := d.session.Session.Batch(gocql.UnloggedBatch).WithContext(ctx)
 	b.Entries = make([]gocql.BatchEntry, len(parts))
 	for i, p := range parts {

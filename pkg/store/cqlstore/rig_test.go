@@ -41,6 +41,7 @@ func TestDelivery(t *testing.T) {
 	}{
 		{"append acks only what is whole", testAppendWhole},
 		{"slow writes are told again", testSlowWrites},
+		{"rows of a message go together", testRowsTogether},
 		{"a fan-out without helpers", testFanoutWithoutHelpers},
 		{"nothing outranks a deletion", testDeletion},
 		{"edits converge", testEditsConverge},

@@ -89,6 +89,15 @@ func (q *quietLast) Pick(query gocql.ExecutableQuery) gocql.NextHost {
 	}
 }
 
+// first is the node that a query would be sent to; nil: there is none.
+func (q *quietLast) first(query *gocql.Query) *gocql.HostInfo {
+	h := q.Pick(query)()
+	if h == nil {
+		return nil
+	}
+	return h.Info()
+}
+
 func (q *quietLast) isSilent(h *gocql.HostInfo) bool {
 	q.mu.Lock()
 	n := q.nodes[h.HostID()]

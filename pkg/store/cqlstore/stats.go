@@ -40,22 +40,23 @@ const (
 	forChange    // writes
 	forLease
 	forSchema
-	forCopy // murre copy
+	forCopy   // murre copy
+	forCommit // rows of a message of more than one kind, in one batch
 	purposes
 )
 
 var purposeNames = [purposes]string{
 	"append", "claim", "bucket", "inbox", "own_inbox", "update", "react", "log", "message", "history", "claim_cas", "cursor",
 	"acks", "device", "members", "member_change", "listing", "head", "receipt", "receipts", "user", "session", "block", "media",
-	"change_log", "change", "lease", "schema", "copy",
+	"change_log", "change", "lease", "schema", "copy", "commit",
 }
 
 type counters struct {
 	begun  [purposes]atomic.Uint64
 	failed [purposes]atomic.Uint64
 	nanos  [purposes]atomic.Uint64
-	// retried counts second attempts of any statement.
-	retried atomic.Uint64
+	// retried counts second attempts of any statement, batched the rows and changes that went as a part of a batch.
+	retried, batched atomic.Uint64
 }
 
 func (c *counters) done(p purpose, took time.Duration, ok bool) {
@@ -68,7 +69,7 @@ func (c *counters) done(p purpose, took time.Duration, ok bool) {
 // Statement is what was counted for one purpose.
 type Statement struct {
 	Name    string // a bounded label
-	Count   uint64 // statements begun: a batch is one, a read of several pages is one
+	Count   uint64 // statements begun: a batch of any size is one, a read of several pages is one
 	Failed  uint64 // of which ended in an error other than not found
 	Seconds float64
 }
@@ -77,13 +78,14 @@ type Statement struct {
 type Stats struct {
 	Statements []Statement // one a purpose, always the same ones in the same order
 	Retried    uint64      // second attempts on another node
+	Batched    uint64      // rows and changes written as a part of a batch, which counts as one statement
 	Breaker    breaker.State
 	Trips      uint64 // how often the breaker opened
 }
 
 // Stats returns the counters. It does no I/O.
 func (d *DB) Stats() Stats {
-	s := Stats{Statements: make([]Statement, purposes), Retried: d.stats.retried.Load(), Breaker: d.guard.State(), Trips: d.guard.Trips()}
+	s := Stats{Statements: make([]Statement, purposes), Retried: d.stats.retried.Load(), Batched: d.stats.batched.Load(), Breaker: d.guard.State(), Trips: d.guard.Trips()}
 	for p := range purposes {
 		s.Statements[p] = Statement{
 			Name: purposeNames[p], Count: d.stats.begun[p].Load(), Failed: d.stats.failed[p].Load(),
