@@ -6,8 +6,9 @@ import { useStretch } from "./stretch";
 import { useStickToEnd } from "./use-stick-to-end";
 import { useTarget } from "./use-target";
 
-/** Within how many px of a page's end the next one is asked for. */
+/** Within how many px of a page's end the next one is asked for; who is scrolling there gets it sooner, so as not to meet the end. */
 const nearEdge = 1_200;
+const ahead = 4_000;
 
 /** After so many ms the place where reading begins is no longer put right. */
 const settling = 1_500;
@@ -25,13 +26,13 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
 
   /** Lays out and loads what lies beyond the ends that are near. */
   const more = useCallback(
-    (scrollTop: number, scrollHeight: number, clientHeight: number) => {
+    (scrollTop: number, scrollHeight: number, clientHeight: number, reach = nearEdge) => {
       if (!placed.current) return;
       const now = messages.get();
       // A load that fails says so in the snapshot, and the next movement asks again.
-      if (scrollTop < nearEdge) {
-        if (olderLoaded) showOlder();
-        else if (now.hasOlder && !now.loadingOlder) messages.loadOlder().catch(() => undefined);
+      if (scrollTop < nearEdge && olderLoaded) showOlder();
+      else if (scrollTop < reach && !olderLoaded) {
+        if (now.hasOlder && !now.loadingOlder) messages.loadOlder().catch(() => undefined);
       }
       if (scrollHeight - clientHeight - scrollTop < nearEdge) {
         if (newerLoaded) showNewer();
@@ -42,10 +43,11 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
   );
 
   const getItemKey = useCallback((index: number) => shown[index]?.key ?? index, [shown]);
+  const width = useRef(0);
   const virtualizer = useVirtualizer({
     count: shown.length,
     getScrollElement: () => scroller.current,
-    estimateSize: (index) => estimate(shown[index]),
+    estimateSize: (index) => estimate(shown[index], width.current),
     getItemKey,
     overscan: 6,
     anchorTo: "end",
@@ -54,8 +56,9 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
     directDomUpdates: true,
     directDomUpdatesMode: "position",
     onChange: (list) => {
+      width.current = list.scrollRect?.width ?? 0;
       // Rows have just been moved: asking the element now would lay out the page once more. While it scrolls, the list knows.
-      if (list.isScrolling) more(list.scrollOffset ?? 0, list.getTotalSize(), list.scrollRect?.height ?? 0);
+      if (list.isScrolling) more(list.scrollOffset ?? 0, list.getTotalSize(), list.scrollRect?.height ?? 0, ahead);
     },
   });
   // With newer messages still to come the end of what is laid out is not the end of the conversation.
@@ -152,11 +155,18 @@ export function useHistoryScroll(messages: MessageWindow, scroller: RefObject<HT
   return { snapshot, shown, start, virtualizer, atEnd: end && !hasNewer && !newerLoaded, lit, seek, toEnd };
 }
 
-/** Near enough that the scroll bar doesn't jump much when the true height is measured. */
-function estimate(message: MessageView | undefined): number {
+/** What a bubble's text is wide at most, and an average letter, in px at the usual font size; as message.module.css has it. */
+const widestText = 518;
+const letter = 7;
+
+/** Near enough that the scroll bar doesn't jump much when the true height is measured; width is the list's, in px. */
+function estimate(message: MessageView | undefined, width: number): number {
   if (message === undefined) return 48;
   if (message.media !== undefined && (message.contentType === "image" || message.contentType === "video")) return 280;
-  return 50 + 21 * Math.min(24, Math.floor(message.content.length / 48));
+  const text = width === 0 ? widestText : Math.min(widestText, 0.82 * (width - 29) - 26);
+  // A line breaks a few letters before its end.
+  const lines = Math.ceil(message.content.length / Math.max(10, text / letter - 3));
+  return 31 + 21 * Math.min(24, Math.max(1, lines)) + (message.replyToId === undefined ? 0 : 60) + (message.reactions.length > 0 ? 36 : 0);
 }
 
 export type HistoryScroll = ReturnType<typeof useHistoryScroll>;
