@@ -103,6 +103,18 @@ func clock(seconds float64) string {
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
 }
 
+// lasting writes how long something took, in words.
+func lasting(seconds float64) string {
+	s := int64(math.Round(math.Max(0, math.Min(seconds, 1e9))))
+	switch {
+	case s < 100:
+		return digits(seconds) + " s"
+	case s < 2*3600:
+		return strings.TrimSuffix(fmt.Sprintf("%d min %d s", s/60, s%60), " 0 s")
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%d h %d min", s/3600, s%3600/60), " 0 min")
+}
+
 // tick is a mark on an axis.
 type tick struct {
 	at   float64 // in the axis's values
@@ -210,7 +222,7 @@ func times(low, high float64) axis {
 // shares is the axis of a percentile curve: each tenth of what is left takes as much room.
 func shares(high float64) axis {
 	a := axis{low: 1, high: math.Max(10, high), log: true}
-	for _, t := range []tick{{1, "0 %"}, {2, "50 %"}, {10, "90 %"}, {100, "99 %"}, {1e3, "99.9 %"}, {1e4, "99.99 %"}, {1e5, "99.999 %"}} {
+	for _, t := range []tick{{1, ""}, {2, "50 %"}, {10, "90 %"}, {100, "99 %"}, {1e3, "99.9 %"}, {1e4, "99.99 %"}, {1e5, "99.999 %"}} {
 		if t.at <= a.high*1.01 {
 			a.ticks = append(a.ticks, t)
 		}

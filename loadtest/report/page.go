@@ -39,7 +39,7 @@ type sourceText struct{ Name, Text string }
 func WriteHTML(w io.Writer, r *result.Run) error {
 	p := page{
 		Title: r.Name, About: r.About, Failure: r.Failure, Verdict: verdict(r.OK, "passed", "failed"),
-		Sub:   fmt.Sprintf("%s, %s long", r.Began.UTC().Format(time.DateTime+" UTC"), clock(r.Seconds)),
+		Sub:   fmt.Sprintf("%s, %s long", r.Began.UTC().Format(time.DateTime+" UTC"), lasting(r.Seconds)),
 		Tiles: tiles(r), Plots: plots(&source{run: r}), Tables: tables(r),
 	}
 	if r.Scenario != "" {
@@ -78,9 +78,9 @@ func tiles(r *result.Run) []tile {
 	for _, e := range r.Events {
 		switch {
 		case e.Kind == result.EventRampDone && e.Seconds > 0:
-			out = append(out, tile{Name: "ramp", Value: clock(e.Seconds) + " min"})
+			out = append(out, tile{Name: "ramp", Value: lasting(e.Seconds)})
 		case e.Kind == result.EventStormBack && e.Seconds > 0:
-			out = append(out, tile{Name: "99 % back after the storm", Value: digits(e.Seconds) + " s"})
+			out = append(out, tile{Name: "99 % back after the storm", Value: lasting(e.Seconds)})
 		}
 	}
 	out = append(out, tile{Name: "messages acknowledged", Value: whole(float64(r.Totals.Acked))},

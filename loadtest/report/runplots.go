@@ -78,10 +78,10 @@ func plots(sources ...*source) []*plot {
 func connections(sources []*source) *plot {
 	p := &plot{title: "Connections", unit: plain, note: "wanted: what the ramp and people's coming and going ask for"}
 	for _, s := range sources {
-		p.lines = append(p.lines, s.over("connected", 0, func(p *result.Point, _ float64) float64 { return float64(p.Connected) }))
-		if len(sources) == 1 {
+		if len(sources) == 1 { // below the other
 			p.lines = append(p.lines, s.over("wanted", 5, func(p *result.Point, _ float64) float64 { return float64(p.Wanted) }))
 		}
+		p.lines = append(p.lines, s.over("connected", 0, func(p *result.Point, _ float64) float64 { return float64(p.Connected) }))
 	}
 	return p
 }
