@@ -1,119 +1,10 @@
 package report
 
 import (
-	"fmt"
 	"math"
-	"strconv"
-	"strings"
+
+	"github.com/murre-chat/murre/loadtest/notation"
 )
-
-// unit says how values are written.
-type unit int
-
-const (
-	plain  unit = iota // counts: 12, 3.4k, 1.2M
-	rate               // the same a second
-	millis             // milliseconds
-	size               // binary multiples
-	cores              // CPU seconds a second
-)
-
-// text writes a value in a unit, three digits of it.
-func (u unit) text(v float64) string {
-	switch {
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return "–"
-	case u == size:
-		return bytesText(v)
-	case u == millis && math.Abs(v) >= 1000:
-		return digits(v/1000) + " s"
-	case u == millis:
-		return digits(v) + " ms"
-	case u == cores:
-		return digits(v)
-	}
-	suffix := ""
-	if u == rate {
-		suffix = "/s"
-	}
-	switch a := math.Abs(v); {
-	case a >= 1e9:
-		return digits(v/1e9) + "G" + suffix
-	case a >= 1e6:
-		return digits(v/1e6) + "M" + suffix
-	case a >= 1e4:
-		return digits(v/1e3) + "k" + suffix
-	}
-	return digits(v) + suffix
-}
-
-// digits writes three significant digits, more where they stand before the point, and no trailing zeros.
-func digits(v float64) string {
-	a := math.Abs(v)
-	places := 0
-	switch {
-	case a == 0 || a >= 100:
-	case a >= 10:
-		places = 1
-	case a >= 1:
-		places = 2
-	default:
-		places = min(2-int(math.Floor(math.Log10(a))), 6)
-	}
-	s := strconv.FormatFloat(v, 'f', places, 64)
-	if strings.Contains(s, ".") {
-		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-	}
-	if s == "-0" {
-		return "0"
-	}
-	return s
-}
-
-func bytesText(v float64) string {
-	for _, m := range []struct {
-		size float64
-		name string
-	}{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		if math.Abs(v) >= m.size {
-			return digits(v/m.size) + " " + m.name
-		}
-	}
-	return digits(v) + " B"
-}
-
-// whole writes an integer with its thousands apart.
-func whole(v float64) string {
-	s := strconv.FormatFloat(math.Abs(math.Round(v)), 'f', 0, 64)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	if math.Round(v) < 0 {
-		return "−" + s
-	}
-	return s
-}
-
-// clock writes seconds as m:ss or h:mm:ss.
-func clock(seconds float64) string {
-	s := int64(math.Round(math.Max(0, math.Min(seconds, 1e9))))
-	if s >= 3600 {
-		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
-	}
-	return fmt.Sprintf("%d:%02d", s/60, s%60)
-}
-
-// lasting writes how long something took, in words.
-func lasting(seconds float64) string {
-	s := int64(math.Round(math.Max(0, math.Min(seconds, 1e9))))
-	switch {
-	case s < 100:
-		return digits(seconds) + " s"
-	case s < 2*3600:
-		return strings.TrimSuffix(fmt.Sprintf("%d min %d s", s/60, s%60), " 0 s")
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%d h %d min", s/3600, s%3600/60), " 0 min")
-}
 
 // tick is a mark on an axis.
 type tick struct {
@@ -137,13 +28,13 @@ func (a *axis) pos(v float64) float64 {
 }
 
 // linear is an axis from 0 (or below, when values are) over the largest value.
-func linear(low, high float64, u unit) axis {
+func linear(low, high float64, u notation.Unit) axis {
 	low = math.Min(0, low)
 	if !(high > low) {
 		high = low + 1
 	}
 	base := 1.0
-	if u == size { // steps that are round in binary multiples
+	if u == notation.Size { // steps that are round in binary multiples
 		for base*1024 <= high-low {
 			base *= 1024
 		}
@@ -155,7 +46,7 @@ func linear(low, high float64, u unit) axis {
 		if v > a.high+step/2 {
 			break
 		}
-		a.ticks = append(a.ticks, tick{v, u.text(v)})
+		a.ticks = append(a.ticks, tick{v, u.Text(v)})
 	}
 	return a
 }
@@ -172,7 +63,7 @@ func niceStep(v float64) float64 {
 }
 
 // decades is a logarithmic axis over positive values, in whole decades, twelve at most.
-func decades(low, high float64, u unit) axis {
+func decades(low, high float64, u notation.Unit) axis {
 	if !(low > 0) {
 		low = 1
 	}
@@ -187,7 +78,7 @@ func decades(low, high float64, u unit) axis {
 	a := axis{low: math.Pow(10, from), high: math.Pow(10, to), log: true}
 	for e := from; e <= to; e++ {
 		v := math.Pow(10, e)
-		a.ticks = append(a.ticks, tick{v, u.text(v)})
+		a.ticks = append(a.ticks, tick{v, u.Text(v)})
 	}
 	return a
 }
@@ -214,7 +105,7 @@ func times(low, high float64) axis {
 		if v > high {
 			break
 		}
-		a.ticks = append(a.ticks, tick{v, clock(v)})
+		a.ticks = append(a.ticks, tick{v, notation.Clock(v)})
 	}
 	return a
 }

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/murre-chat/murre/loadtest/notation"
 	"github.com/murre-chat/murre/loadtest/result"
 )
 
@@ -29,7 +30,7 @@ type Metric struct {
 	Limit  float64 // the ratio up to which B counts as no worse (for what should be large: down to 1 over it); 0: not judged
 	Result string
 
-	unit   unit
+	unit   notation.Unit
 	higher bool // large is good
 }
 
@@ -128,26 +129,26 @@ func (m *Metric) judge(margin float64) {
 // definition says how a metric is read from a run.
 type definition struct {
 	name           string
-	unit           unit
+	unit           notation.Unit
 	higher, judged bool
 	of             func(r *result.Run) float64
 }
 
 func definitions(runs ...*result.Run) []definition {
 	out := []definition{
-		{"connected at once", plain, true, true, func(r *result.Run) float64 {
+		{"connected at once", notation.Plain, true, true, func(r *result.Run) float64 {
 			most := math.NaN()
 			for i := range r.Series.Points {
 				most = math.Max(orZero(most), float64(r.Series.Points[i].Connected))
 			}
 			return most
 		}},
-		{"ramp, s", plain, false, true, func(r *result.Run) float64 { return eventSeconds(r, result.EventRampDone) }},
-		{"99 % back after a storm, s", plain, false, true, func(r *result.Run) float64 { return eventSeconds(r, result.EventStormBack) }},
-		{"messages acked a second, steady", rate, true, true, func(r *result.Run) float64 {
+		{"ramp, s", notation.Plain, false, true, func(r *result.Run) float64 { return eventSeconds(r, result.EventRampDone) }},
+		{"99 % back after a storm, s", notation.Plain, false, true, func(r *result.Run) float64 { return eventSeconds(r, result.EventStormBack) }},
+		{"messages acked a second, steady", notation.Rate, true, true, func(r *result.Run) float64 {
 			return steady(r, func(p *result.Point) float64 { return float64(p.Acked) })
 		}},
-		{"receptions a second, steady", rate, true, false, func(r *result.Run) float64 {
+		{"receptions a second, steady", notation.Rate, true, false, func(r *result.Run) float64 {
 			return steady(r, func(p *result.Point) float64 { return float64(p.Delivered) })
 		}},
 	}
@@ -155,7 +156,7 @@ func definitions(runs ...*result.Run) []definition {
 	for _, phase := range phases {
 		for _, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
 			for i, q := range []string{"p50", "p99", "p99.9"} {
-				out = append(out, definition{name + " " + q + ", " + phase, millis, false, i < 2 && name != result.LatencyReceipt, func(r *result.Run) float64 {
+				out = append(out, definition{name + " " + q + ", " + phase, notation.Millis, false, i < 2 && name != result.LatencyReceipt, func(r *result.Run) float64 {
 					l, ok := r.Latency(name, phase)
 					if !ok || l.Count == 0 {
 						return math.NaN()
@@ -165,7 +166,7 @@ func definitions(runs ...*result.Run) []definition {
 			}
 		}
 	}
-	out = append(out, definition{"memory of everything", size, false, true, func(r *result.Run) float64 {
+	out = append(out, definition{"memory of everything", notation.Size, false, true, func(r *result.Run) float64 {
 		if n := len(r.Memory); n > 0 {
 			return float64(r.Memory[n-1].SumBytes)
 		}
@@ -173,7 +174,7 @@ func definitions(runs ...*result.Run) []definition {
 	}})
 	out = append(out, byGroup(runs)...)
 	return append(out,
-		definition{"gateway CPU for 100,000 messages, steady, s", plain, false, true, func(r *result.Run) float64 {
+		definition{"gateway CPU for 100,000 messages, steady, s", notation.Plain, false, true, func(r *result.Run) float64 {
 			cpu := steady(r, func(p *result.Point) float64 { return p.Use[result.GroupGateways].CPUSeconds })
 			acked := steady(r, func(p *result.Point) float64 { return float64(p.Acked) })
 			if !(acked > 0) || cpu == 0 {
@@ -181,15 +182,15 @@ func definitions(runs ...*result.Run) []definition {
 			}
 			return cpu / acked * 1e5
 		}},
-		definition{"errors", plain, false, false, func(r *result.Run) float64 {
+		definition{"errors", notation.Plain, false, false, func(r *result.Run) float64 {
 			sum := int64(0)
 			for _, n := range r.Totals.Errors {
 				sum += n
 			}
 			return float64(sum)
 		}},
-		definition{"connections lost", plain, false, false, func(r *result.Run) float64 { return float64(r.Totals.Losses) }},
-		definition{"broken promises", plain, false, true, func(r *result.Run) float64 {
+		definition{"connections lost", notation.Plain, false, false, func(r *result.Run) float64 { return float64(r.Totals.Losses) }},
+		definition{"broken promises", notation.Plain, false, true, func(r *result.Run) float64 {
 			sum := int64(0)
 			for _, f := range r.Check.Found {
 				sum += f.Count
@@ -211,7 +212,7 @@ func byGroup(runs []*result.Run) (out []definition) {
 	}
 	for _, name := range names {
 		out = append(out,
-			definition{"memory of " + name + ", most", size, false, name == result.GroupGateways, func(r *result.Run) float64 {
+			definition{"memory of " + name + ", most", notation.Size, false, name == result.GroupGateways, func(r *result.Run) float64 {
 				most := math.NaN()
 				for i := range r.Series.Points {
 					if u, ok := r.Series.Points[i].Use[name]; ok {
@@ -220,7 +221,7 @@ func byGroup(runs []*result.Run) (out []definition) {
 				}
 				return most
 			}},
-			definition{"CPU of " + name + ", cores, steady", cores, false, false, func(r *result.Run) float64 {
+			definition{"CPU of " + name + ", cores, steady", notation.Cores, false, false, func(r *result.Run) float64 {
 				return orGap(steady(r, func(p *result.Point) float64 { return p.Use[name].CPUSeconds }))
 			}})
 	}
@@ -284,7 +285,7 @@ func (m *Metric) cells() (a, b, ratio, verdict string) {
 	default:
 		verdict = "  " + verdict
 	}
-	return m.unit.text(m.A), m.unit.text(m.B), ratio, verdict
+	return m.unit.Text(m.A), m.unit.Text(m.B), ratio, verdict
 }
 
 // WriteText writes the comparison as a table for the terminal.
@@ -347,10 +348,10 @@ func (c *Comparison) WriteHTML(w io.Writer) error {
 	}{
 		{"scenario", func(r *result.Run) string { return r.Name }},
 		{"began", func(r *result.Run) string { return r.Began.UTC().Format(time.DateTime) }},
-		{"took", func(r *result.Run) string { return lasting(r.Seconds) }},
+		{"took", func(r *result.Run) string { return notation.Lasting(r.Seconds) }},
 		{"server", func(r *result.Run) string { return r.Version }},
 		{"engine", func(r *result.Run) string { return r.Engine }},
-		{"gateways", func(r *result.Run) string { return whole(float64(r.Gateways)) }},
+		{"gateways", func(r *result.Run) string { return notation.Whole(float64(r.Gateways)) }},
 		{"load averages before", func(r *result.Run) string { return r.Busy }},
 		{"checker and thresholds", func(r *result.Run) string { return map[bool]string{true: "green", false: "red"}[r.OK] }},
 	} {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/murre-chat/murre/loadtest/notation"
 	"github.com/murre-chat/murre/loadtest/result"
 )
 
@@ -39,7 +40,7 @@ type sourceText struct{ Name, Text string }
 func WriteHTML(w io.Writer, r *result.Run) error {
 	p := page{
 		Title: r.Name, About: r.About, Failure: r.Failure, Verdict: verdict(r.OK, "passed", "failed"),
-		Sub:   fmt.Sprintf("%s, %s long", r.Began.UTC().Format(time.DateTime+" UTC"), lasting(r.Seconds)),
+		Sub:   fmt.Sprintf("%s, %s long", r.Began.UTC().Format(time.DateTime+" UTC"), notation.Lasting(r.Seconds)),
 		Tiles: tiles(r), Plots: plots(&source{run: r}), Tables: tables(r),
 	}
 	if r.Scenario != "" {
@@ -74,21 +75,21 @@ func tiles(r *result.Run) []tile {
 	for i := range r.Series.Points {
 		most = max(most, r.Series.Points[i].Connected)
 	}
-	out := []tile{{Name: "connected at once", Value: whole(float64(most))}}
+	out := []tile{{Name: "connected at once", Value: notation.Whole(float64(most))}}
 	for _, e := range r.Events {
 		switch {
 		case e.Kind == result.EventRampDone && e.Seconds > 0:
-			out = append(out, tile{Name: "ramp", Value: lasting(e.Seconds)})
+			out = append(out, tile{Name: "ramp", Value: notation.Lasting(e.Seconds)})
 		case e.Kind == result.EventStormBack && e.Seconds > 0:
-			out = append(out, tile{Name: "99 % back after the storm", Value: lasting(e.Seconds)})
+			out = append(out, tile{Name: "99 % back after the storm", Value: notation.Lasting(e.Seconds)})
 		}
 	}
-	out = append(out, tile{Name: "messages acknowledged", Value: whole(float64(r.Totals.Acked))},
-		tile{Name: "receptions", Value: whole(float64(r.Totals.Delivered))})
+	out = append(out, tile{Name: "messages acknowledged", Value: notation.Whole(float64(r.Totals.Acked))},
+		tile{Name: "receptions", Value: notation.Whole(float64(r.Totals.Delivered))})
 	for _, name := range []string{result.LatencyAck, result.LatencyDelivery} {
 		for _, phase := range []string{"steady", "all"} {
 			if l, ok := r.Latency(name, phase); ok && l.Count > 0 {
-				out = append(out, tile{Name: name + ", p50 · p99", Value: digits(l.P50) + " · " + digits(l.P99) + " ms"})
+				out = append(out, tile{Name: name + ", p50 · p99", Value: notation.Digits(l.P50) + " · " + notation.Digits(l.P99) + " ms"})
 				break
 			}
 		}
@@ -99,7 +100,7 @@ func tiles(r *result.Run) []tile {
 	}
 	out = append(out, check)
 	if n := len(r.Memory); n > 0 {
-		out = append(out, tile{Name: "memory, everything", Value: bytesText(float64(r.Memory[n-1].SumBytes))})
+		out = append(out, tile{Name: "memory, everything", Value: notation.Bytes(float64(r.Memory[n-1].SumBytes))})
 	}
 	kept := 0
 	for _, l := range r.Limits {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
 
+	"github.com/murre-chat/murre/loadtest/notation"
 	"github.com/murre-chat/murre/loadtest/result"
 )
 
@@ -95,11 +96,11 @@ func TestPlotInside(t *testing.T) {
 	numbers := regexp.MustCompile(`[ML](-?[0-9.e+]+) (-?[0-9.e+]+)`)
 	for _, p := range []*plot{
 		{title: "linear", lines: []line{{name: "a", x: x, y: hostile}}},
-		{title: "log", log: true, unit: millis, lines: []line{{name: "a", x: x, y: hostile}}},
+		{title: "log", log: true, unit: notation.Millis, lines: []line{{name: "a", x: x, y: hostile}}},
 		{title: "one", lines: []line{{name: "a", x: []float64{7}, y: []float64{7}}}},
 		{title: "back", lines: []line{{name: "a", x: []float64{5, 3, 9}, y: []float64{1, 2, 3}}}},
-		{title: "curve", curve: true, log: true, unit: millis, lines: []line{{name: "a", x: []float64{1, 10, 1e6}, y: []float64{1, 2, 3}}}},
-		{title: "stacked", stacked: true, unit: size, lines: []line{{name: "a", x: []float64{1, 2}, y: []float64{1, 2}}, {name: "b", x: []float64{1, 2}, y: []float64{math.NaN(), 2}}}},
+		{title: "curve", curve: true, log: true, unit: notation.Millis, lines: []line{{name: "a", x: []float64{1, 10, 1e6}, y: []float64{1, 2, 3}}}},
+		{title: "stacked", stacked: true, unit: notation.Size, lines: []line{{name: "a", x: []float64{1, 2}, y: []float64{1, 2}}, {name: "b", x: []float64{1, 2}, y: []float64{math.NaN(), 2}}}},
 	} {
 		svg := string(p.SVG())
 		require.NotContains(t, svg, "NaN", p.title)
@@ -179,21 +180,9 @@ func TestExplained(t *testing.T) {
 	require.Contains(t, explained(&result.Memory{SumBytes: 1}, 1), "wasn't read")
 }
 
-// TestUnits: values as they are written.
-func TestUnits(t *testing.T) {
-	for _, c := range []struct {
-		u    unit
-		v    float64
-		want string
-	}{
-		{plain, 0, "0"}, {plain, 1234, "1234"}, {plain, 12_345, "12.3k"}, {plain, 1_000_000, "1M"}, {rate, 2.5, "2.5/s"}, {rate, 2e9, "2G/s"},
-		{millis, 0.0123, "0.0123 ms"}, {millis, 61.24, "61.2 ms"}, {millis, 1500, "1.5 s"}, {size, 1536, "1.5 KiB"}, {size, 20 << 30, "20 GiB"}, {cores, 1.234, "1.23"},
-	} {
-		require.Equal(t, c.want, c.u.text(c.v))
-	}
-	require.Equal(t, "1,234,568", whole(1234567.8))
-	require.Equal(t, "−1,000", whole(-1000))
-	require.Equal(t, "1:01:01", clock(3661))
+// TestShareText: percentiles as they are said.
+func TestShareText(t *testing.T) {
 	require.Equal(t, "99.9 %", shareText(1000))
 	require.Equal(t, "50 %", shareText(2))
+	require.Equal(t, "99 %", shareText(100))
 }

@@ -8,6 +8,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/murre-chat/murre/loadtest/notation"
 )
 
 // line is one curve of a plot; NaN is a gap.
@@ -29,7 +31,7 @@ type mark struct {
 type plot struct {
 	title   string
 	note    string
-	unit    unit
+	unit    notation.Unit
 	lines   []line
 	marks   []mark
 	log     bool // y is logarithmic; values that aren't positive are gaps
@@ -246,11 +248,11 @@ func (p *plot) values(lines []line, px func(float64) float64) string {
 			if !p.shows(y) {
 				continue
 			}
-			at := clock(l.x[i])
+			at := notation.Clock(l.x[i])
 			if p.curve {
 				at = shareText(l.x[i])
 			}
-			v.X, v.At, v.Y = append(v.X, math.Round(px(l.x[i])*10)/10), append(v.At, at), append(v.Y, p.unit.text(y))
+			v.X, v.At, v.Y = append(v.X, math.Round(px(l.x[i])*10)/10), append(v.At, at), append(v.Y, p.unit.Text(y))
 		}
 		if len(v.X) > 0 {
 			all = append(all, v)

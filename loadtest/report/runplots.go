@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/murre-chat/murre/loadtest/notation"
 	"github.com/murre-chat/murre/loadtest/result"
 )
 
@@ -54,12 +55,12 @@ func plots(sources ...*source) []*plot {
 		latency(sources, "From due to acknowledged, over time", func(p *result.Point) *result.Quantiles { return &p.Ack }),
 		latency(sources, "From due to received, over time", func(p *result.Point) *result.Quantiles { return &p.Delivery }),
 		percentiles(sources, "steady"), percentiles(sources, "storm"), percentiles(sources, "all"),
-		use(sources, "Memory by group of processes", size, func(u *result.Use, _ float64) float64 { return float64(u.Bytes) }),
-		use(sources, "CPU by group of processes, in cores", cores, func(u *result.Use, s float64) float64 { return u.CPUSeconds / s }),
+		use(sources, "Memory by group of processes", notation.Size, func(u *result.Use, _ float64) float64 { return float64(u.Bytes) }),
+		use(sources, "CPU by group of processes, in cores", notation.Cores, func(u *result.Use, s float64) float64 { return u.CPUSeconds / s }),
 		churn(sources), errorsOver(sources), traffic(sources),
-		use(sources, "Open descriptors", plain, func(u *result.Use, _ float64) float64 { return orGap(float64(u.Descriptors)) }),
-		use(sources, "Goroutines", plain, func(u *result.Use, _ float64) float64 { return orGap(float64(u.Goroutines)) }),
-		use(sources, "Live heap of the gateways", size, func(u *result.Use, _ float64) float64 { return orGap(float64(u.HeapBytes)) }),
+		use(sources, "Open descriptors", notation.Plain, func(u *result.Use, _ float64) float64 { return orGap(float64(u.Descriptors)) }),
+		use(sources, "Goroutines", notation.Plain, func(u *result.Use, _ float64) float64 { return orGap(float64(u.Goroutines)) }),
+		use(sources, "Live heap of the gateways", notation.Size, func(u *result.Use, _ float64) float64 { return orGap(float64(u.HeapBytes)) }),
 	}
 	marks := marksOf(sources)
 	if steady := slices.IndexFunc(all, func(p *plot) bool { return p.title == curveTitle("steady") }); steady >= 0 && !all[steady].empty() {
@@ -76,7 +77,7 @@ func plots(sources ...*source) []*plot {
 }
 
 func connections(sources []*source) *plot {
-	p := &plot{title: "Connections", unit: plain, note: "wanted: what the ramp and people's coming and going ask for"}
+	p := &plot{title: "Connections", unit: notation.Plain, note: "wanted: what the ramp and people's coming and going ask for"}
 	for _, s := range sources {
 		if len(sources) == 1 { // below the other
 			p.lines = append(p.lines, s.over("wanted", 5, func(p *result.Point, _ float64) float64 { return float64(p.Wanted) }))
@@ -87,7 +88,7 @@ func connections(sources []*source) *plot {
 }
 
 func rates(sources []*source) *plot {
-	p := &plot{title: "Messages a second", unit: rate, note: "due: what the schedule asks for, whatever the server does"}
+	p := &plot{title: "Messages a second", unit: notation.Rate, note: "due: what the schedule asks for, whatever the server does"}
 	for _, s := range sources {
 		for i, l := range []struct {
 			name string
@@ -109,7 +110,7 @@ func rates(sources []*source) *plot {
 }
 
 func latency(sources []*source, title string, of func(*result.Point) *result.Quantiles) *plot {
-	p := &plot{title: title, unit: millis, log: true, peaks: true, note: "of each stretch, from when a message was due, not from when a busy client came to it"}
+	p := &plot{title: title, unit: notation.Millis, log: true, peaks: true, note: "of each stretch, from when a message was due, not from when a busy client came to it"}
 	for _, s := range sources {
 		for i, q := range []struct {
 			name string
@@ -135,7 +136,7 @@ func curveTitle(phase string) string { return "Percentiles, " + phase }
 const farthest = 1e6
 
 func percentiles(sources []*source, phase string) *plot {
-	p := &plot{title: curveTitle(phase), unit: millis, log: true, curve: true, peaks: true, note: "of all workers' merged histograms; each step to the right is a tenth of what is left"}
+	p := &plot{title: curveTitle(phase), unit: notation.Millis, log: true, curve: true, peaks: true, note: "of all workers' merged histograms; each step to the right is a tenth of what is left"}
 	for _, s := range sources {
 		for i, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
 			l, ok := s.run.Latency(name, phase)
@@ -160,8 +161,8 @@ func percentiles(sources []*source, phase string) *plot {
 }
 
 // use is a plot of what groups take; the parts of one run stand upon each other where that makes a sum.
-func use(sources []*source, title string, u unit, of func(u *result.Use, seconds float64) float64) *plot {
-	p := &plot{title: title, unit: u, stacked: len(sources) == 1 && (u == size || u == cores) && title[0] != 'L'}
+func use(sources []*source, title string, u notation.Unit, of func(u *result.Use, seconds float64) float64) *plot {
+	p := &plot{title: title, unit: u, stacked: len(sources) == 1 && (u == notation.Size || u == notation.Cores) && title[0] != 'L'}
 	for _, s := range sources {
 		for _, name := range groupsOf(s.run) {
 			l := line{name: s.prefix + name, colour: groupColour(name), dashed: s.dashed}
@@ -211,7 +212,7 @@ func groupsOf(r *result.Run) []string {
 }
 
 func churn(sources []*source) *plot {
-	p := &plot{title: "Coming and going", unit: rate, note: "connects, connections that people ended, and those that ended unasked"}
+	p := &plot{title: "Coming and going", unit: notation.Rate, note: "connects, connections that people ended, and those that ended unasked"}
 	for _, s := range sources {
 		p.lines = append(p.lines, s.over("connects", 0, func(p *result.Point, took float64) float64 { return float64(p.Connects) / took }))
 		if len(sources) == 1 {
@@ -224,7 +225,7 @@ func churn(sources []*source) *plot {
 
 // errorsOver draws the commonest codes, and only when there were errors at all.
 func errorsOver(sources []*source) *plot {
-	p := &plot{title: "Errors a second, by code", unit: rate}
+	p := &plot{title: "Errors a second, by code", unit: notation.Rate}
 	for _, s := range sources {
 		codes := codesOf(&s.run.Totals)
 		for i, code := range codes[:min(len(codes), 6)] {
@@ -245,7 +246,7 @@ func codesOf(c *result.Counts) []string {
 }
 
 func traffic(sources []*source) *plot {
-	p := &plot{title: "Bytes a second of all clients", unit: size, note: "WebSocket frames, without TCP and IP"}
+	p := &plot{title: "Bytes a second of all clients", unit: notation.Size, note: "WebSocket frames, without TCP and IP"}
 	for _, s := range sources {
 		p.lines = append(p.lines,
 			s.over("from servers", 1, func(p *result.Point, took float64) float64 { return float64(p.BytesIn) / took }),

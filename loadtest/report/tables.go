@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/murre-chat/murre/loadtest/notation"
 	"github.com/murre-chat/murre/loadtest/result"
 )
 
@@ -58,13 +59,13 @@ func tables(r *result.Run) []table {
 func measured(v float64, unitName string) string {
 	switch unitName {
 	case "bytes", "B":
-		return bytesText(v)
+		return notation.Bytes(v)
 	case "ms":
-		return millis.text(v)
+		return notation.Millis.Text(v)
 	case "":
-		return whole(v)
+		return notation.Whole(v)
 	}
-	return digits(v) + " " + unitName
+	return notation.Digits(v) + " " + unitName
 }
 
 func thresholds(r *result.Run) table {
@@ -87,14 +88,14 @@ func checker(r *result.Run) table {
 	}
 	t.Rows = [][]cell{
 		{word("verdict"), verdict(c.OK, "green", "promises were broken")},
-		{word("acknowledged messages judged"), number(whole(float64(c.Messages)))},
-		{word("receptions judged"), number(whole(float64(c.Receptions)))},
-		{word("conversations with messages"), number(whole(float64(c.Conversations)))},
-		{word("sent and never answered (neither expected nor forbidden)"), number(whole(float64(c.Unknown)))},
-		{word("most that the checker held in memory"), number(bytesText(float64(c.StateBytes)))},
+		{word("acknowledged messages judged"), number(notation.Whole(float64(c.Messages)))},
+		{word("receptions judged"), number(notation.Whole(float64(c.Receptions)))},
+		{word("conversations with messages"), number(notation.Whole(float64(c.Conversations)))},
+		{word("sent and never answered (neither expected nor forbidden)"), number(notation.Whole(float64(c.Unknown)))},
+		{word("most that the checker held in memory"), number(notation.Bytes(float64(c.StateBytes)))},
 	}
 	for _, f := range c.Found {
-		t.Rows = append(t.Rows, []cell{{Text: f.Kind + " (invariant " + strconv.Itoa(f.Invariant) + ")"}, {Text: whole(float64(f.Count)), Class: "n bad"}})
+		t.Rows = append(t.Rows, []cell{{Text: f.Kind + " (invariant " + strconv.Itoa(f.Invariant) + ")"}, {Text: notation.Whole(float64(f.Count)), Class: "n bad"}})
 	}
 	return t
 }
@@ -102,7 +103,7 @@ func checker(r *result.Run) table {
 func violations(r *result.Run) table {
 	t := table{Title: "Broken promises, examples", Head: []cell{word("kind"), {"at", "n"}, word("user"), word("conversation"), word("message"), word("what happened")}}
 	for _, v := range r.Check.Examples {
-		t.Rows = append(t.Rows, []cell{{v.Kind, "bad"}, number(clock(v.At)), word(v.User), word(v.Conversation), word(v.Message), word(v.Detail)})
+		t.Rows = append(t.Rows, []cell{{v.Kind, "bad"}, number(notation.Clock(v.At)), word(v.User), word(v.Conversation), word(v.Message), word(v.Detail)})
 	}
 	return t
 }
@@ -113,9 +114,9 @@ func latencies(r *result.Run) table {
 		Note: "Of sending: from when a message was due. Histograms of all workers merged, three digits.",
 	}
 	for _, l := range r.Latencies {
-		row := []cell{word(l.Name + ", " + l.Phase), number(whole(float64(l.Count)))}
+		row := []cell{word(l.Name + ", " + l.Phase), number(notation.Whole(float64(l.Count)))}
 		for _, v := range []float64{l.Mean, l.P50, l.P90, l.P99, l.P999, l.P9999, l.Max} {
-			row = append(row, number(digits(v)))
+			row = append(row, number(notation.Digits(v)))
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -133,57 +134,57 @@ func totals(r *result.Run) table {
 		{"received by devices, first time", c.Delivered}, {"of them caught up", c.CaughtUp}, {"receipts", c.Receipts}, {"typing", c.Typing},
 		{"connects", c.Connects}, {"connections that people ended", c.Leaves}, {"connections lost", c.Losses},
 	} {
-		t.Rows = append(t.Rows, []cell{word(l.name), number(whole(float64(l.n))), number(perSecond(float64(l.n), r.Seconds, rate))})
+		t.Rows = append(t.Rows, []cell{word(l.name), number(notation.Whole(float64(l.n))), number(perSecond(float64(l.n), r.Seconds, notation.Rate))})
 	}
 	for _, l := range []struct {
 		name string
 		n    int64
 	}{{"bytes from servers", c.BytesIn}, {"bytes to servers", c.BytesOut}} {
-		t.Rows = append(t.Rows, []cell{word(l.name), number(bytesText(float64(l.n))), number(perSecond(float64(l.n), r.Seconds, size))})
+		t.Rows = append(t.Rows, []cell{word(l.name), number(notation.Bytes(float64(l.n))), number(perSecond(float64(l.n), r.Seconds, notation.Size))})
 	}
 	return t
 }
 
-func perSecond(n, seconds float64, u unit) string {
+func perSecond(n, seconds float64, u notation.Unit) string {
 	if !(seconds > 0) {
 		return ""
 	}
-	return u.text(n / seconds)
+	return u.Text(n / seconds)
 }
 
 func errorCodes(r *result.Run) table {
 	t := table{Title: "Errors by code", Head: heads("code", "count", "of connects and sends")}
 	for _, code := range codesOf(&r.Totals) {
 		n := float64(r.Totals.Errors[code])
-		t.Rows = append(t.Rows, []cell{word(code), number(whole(n)), number(percent(n, float64(r.Totals.Connects+r.Totals.Sent)))})
+		t.Rows = append(t.Rows, []cell{word(code), number(notation.Whole(n)), number(percent(n, float64(r.Totals.Connects+r.Totals.Sent)))})
 	}
 	return t
 }
 
 // account is one account of memory; its note says what the sum is compared with.
 func account(m *result.Memory) table {
-	t := table{Title: "Memory, " + m.Moment + " (" + clock(m.At) + ", " + whole(float64(m.Connections)) + " connections)", Head: heads("part", "processes", "memory", "share", "a connection")}
+	t := table{Title: "Memory, " + m.Moment + " (" + notation.Clock(m.At) + ", " + notation.Whole(float64(m.Connections)) + " connections)", Head: heads("part", "processes", "memory", "share", "a connection")}
 	t.Head = append(t.Head, word("how it was found"))
 	sum := 0.0
 	for _, p := range m.Parts {
 		processes, each := "", ""
 		if p.Processes > 0 {
-			processes = whole(float64(p.Processes))
+			processes = notation.Whole(float64(p.Processes))
 		}
 		if m.Connections > 0 {
-			each = bytesText(p.PerConn)
+			each = notation.Bytes(p.PerConn)
 		}
 		sum += float64(p.Bytes)
-		t.Rows = append(t.Rows, []cell{word(p.Part), number(processes), number(bytesText(float64(p.Bytes))), number(percent(float64(p.Bytes), float64(m.SumBytes))), number(each), word(p.Note)})
+		t.Rows = append(t.Rows, []cell{word(p.Part), number(processes), number(notation.Bytes(float64(p.Bytes))), number(percent(float64(p.Bytes), float64(m.SumBytes))), number(each), word(p.Note)})
 	}
 	if len(m.Parts) == 0 {
 		return t
 	}
 	each := ""
 	if m.Connections > 0 {
-		each = bytesText(float64(m.SumBytes) / float64(m.Connections))
+		each = notation.Bytes(float64(m.SumBytes) / float64(m.Connections))
 	}
-	t.Rows = append(t.Rows, []cell{{"sum", "sum"}, {"", "sum"}, {bytesText(float64(m.SumBytes)), "n sum"}, {"", "sum"}, {each, "n sum"}, {"", "sum"}})
+	t.Rows = append(t.Rows, []cell{{"sum", "sum"}, {"", "sum"}, {notation.Bytes(float64(m.SumBytes)), "n sum"}, {"", "sum"}, {each, "n sum"}, {"", "sum"}})
 	t.Note = explained(m, sum)
 	return t
 }
@@ -192,7 +193,7 @@ func account(m *result.Memory) table {
 func explained(m *result.Memory, parts float64) string {
 	text := ""
 	if math.Abs(parts-float64(m.SumBytes)) > 0.5 {
-		text = fmt.Sprintf("The lines add up to %s and not to the sum that was written. ", bytesText(parts))
+		text = fmt.Sprintf("The lines add up to %s and not to the sum that was written. ", notation.Bytes(parts))
 	}
 	if m.InUseBytes == 0 {
 		return text + "What the machine itself had in use wasn't read."
@@ -200,29 +201,29 @@ func explained(m *result.Memory, parts float64) string {
 	grown := float64(m.InUseBytes - m.BeforeBytes)
 	off := grown - float64(m.SumBytes)
 	text += fmt.Sprintf("The machine had %s in use (all its memory less what is available), %s of it before anything of the run had started: the run took %s. ",
-		bytesText(float64(m.InUseBytes)), bytesText(float64(m.BeforeBytes)), bytesText(grown))
+		notation.Bytes(float64(m.InUseBytes)), notation.Bytes(float64(m.BeforeBytes)), notation.Bytes(grown))
 	switch {
 	case math.Abs(off) <= 0.05*math.Max(grown, 1):
-		return text + fmt.Sprintf("The parts add up to that but for %s (%s).", bytesText(math.Abs(off)), percent(math.Abs(off), grown))
+		return text + fmt.Sprintf("The parts add up to that but for %s (%s).", notation.Bytes(math.Abs(off)), percent(math.Abs(off), grown))
 	case off > 0:
-		return text + fmt.Sprintf("%s (%s) are in none of the parts: kernel memory that isn't listed, or programs beside the run.", bytesText(off), percent(off, grown))
+		return text + fmt.Sprintf("%s (%s) are in none of the parts: kernel memory that isn't listed, or programs beside the run.", notation.Bytes(off), percent(off, grown))
 	}
 	return text + fmt.Sprintf("The parts have %s (%s) more: pages of programs that the page cache holds anyway count as available, and what ran before may have given memory back.",
-		bytesText(-off), percent(-off, grown))
+		notation.Bytes(-off), percent(-off, grown))
 }
 
 func slopes(r *result.Run) table {
 	t := table{Title: "Growth over the steady time", Note: "A straight line through the series, by least squares.", Head: heads("", "at its begin", "at its end", "an hour")}
 	for _, s := range r.Slopes {
-		u := plain
+		u := notation.Plain
 		if s.Quantity == "bytes" || s.Quantity == "heapBytes" {
-			u = size
+			u = notation.Size
 		}
 		sign := "+"
 		if s.PerHour < 0 {
 			sign = "−"
 		}
-		t.Rows = append(t.Rows, []cell{word(s.Group + ", " + s.Quantity), number(u.text(s.First)), number(u.text(s.Last)), number(sign + u.text(math.Abs(s.PerHour)))})
+		t.Rows = append(t.Rows, []cell{word(s.Group + ", " + s.Quantity), number(u.Text(s.First)), number(u.Text(s.Last)), number(sign + u.Text(math.Abs(s.PerHour)))})
 	}
 	return t
 }
@@ -232,12 +233,12 @@ func events(r *result.Run) table {
 	for i, e := range r.Events {
 		n, took := "", ""
 		if e.N != 0 {
-			n = whole(float64(e.N))
+			n = notation.Whole(float64(e.N))
 		}
 		if e.Seconds != 0 {
-			took = digits(e.Seconds) + " s"
+			took = notation.Digits(e.Seconds) + " s"
 		}
-		t.Rows = append(t.Rows, []cell{number(strconv.Itoa(i + 1)), number(clock(e.At)), word(e.String()), number(n), number(took)})
+		t.Rows = append(t.Rows, []cell{number(strconv.Itoa(i + 1)), number(notation.Clock(e.At)), word(e.String()), number(n), number(took)})
 	}
 	return t
 }
@@ -250,15 +251,15 @@ func setting(r *result.Run) table {
 		}
 	}
 	add("engine", r.Engine)
-	add("gateways", whole(float64(r.Gateways)))
+	add("gateways", notation.Whole(float64(r.Gateways)))
 	add("server", r.Version)
 	add("command", r.Command)
 	add("seed", strconv.FormatUint(r.Seed, 10))
-	add("users", whole(float64(r.Users)))
-	add("conversations", whole(float64(r.Conversations)))
-	add("groups among them", whole(float64(r.Groups)))
+	add("users", notation.Whole(float64(r.Users)))
+	add("conversations", notation.Whole(float64(r.Conversations)))
+	add("groups among them", notation.Whole(float64(r.Groups)))
 	if r.LargestGroup > 0 {
-		add("members of the largest", whole(float64(r.LargestGroup)))
+		add("members of the largest", notation.Whole(float64(r.LargestGroup)))
 	}
 	add("load averages before", r.Busy)
 	if n := len(r.Workers); n > 0 {
@@ -268,7 +269,7 @@ func setting(r *result.Run) table {
 			each = append(each, w.BytesAConnection)
 		}
 		slices.Sort(each)
-		add("workers", fmt.Sprintf("%d for %s connections; memory a connection: median %s, most %s", n, whole(float64(total)), bytesText(each[n/2]), bytesText(each[n-1])))
+		add("workers", fmt.Sprintf("%d for %s connections; memory a connection: median %s, most %s", n, notation.Whole(float64(total)), notation.Bytes(each[n/2]), notation.Bytes(each[n-1])))
 	}
 	return t
 }
@@ -276,7 +277,7 @@ func setting(r *result.Run) table {
 func machines(r *result.Run) table {
 	t := table{Title: "Machines", Head: []cell{word("machine"), word("CPU"), {"cores", "n"}, {"memory", "n"}, word("kernel")}}
 	for _, m := range r.Machines {
-		t.Rows = append(t.Rows, []cell{word(m.Name), word(m.CPU), number(strconv.Itoa(m.Cores)), number(bytesText(float64(m.MemoryBytes))), word(m.Kernel)})
+		t.Rows = append(t.Rows, []cell{word(m.Name), word(m.CPU), number(strconv.Itoa(m.Cores)), number(notation.Bytes(float64(m.MemoryBytes))), word(m.Kernel)})
 	}
 	return t
 }
