@@ -42,6 +42,12 @@ type Drainer interface {
 	Reconnect(c *Client, after time.Duration)
 }
 
+// Typist is a Handler that looks at who types.
+type Typist interface {
+	// Typing: somebody types, or stopped.
+	Typing(c *Client, t *protocol.TypingPayload)
+}
+
 // Target is where a server listens.
 type Target struct {
 	Addr netip.AddrPort // IPv4
@@ -135,7 +141,7 @@ func (c *Client) FlushAcks() {
 func (c *Client) request(cn *conn) {
 	var key [16]byte
 	copy(key[:], c.Device[:])
-	b := append(cn.out, "GET "...)
+	b := append(c.Loop.buffer(), "GET "...)
 	b = append(b, c.Target.Path...)
 	b = append(b, "?device="...)
 	b = c.Device.AppendTo(b)
@@ -201,6 +207,10 @@ func (c *Client) frame(data []byte) {
 	case protocol.TypeReconnect:
 		if d, ok := c.Handler.(Drainer); ok {
 			d.Reconnect(c, time.Duration(f.Reconnect.AfterMs)*time.Millisecond)
+		}
+	case protocol.TypeTyping:
+		if t, ok := c.Handler.(Typist); ok {
+			t.Typing(c, &f.Typing)
 		}
 	}
 }

@@ -62,8 +62,7 @@ func (e *CloseError) Error() string {
 	return fmt.Sprintf("closed by the server: %d %s", e.Code, e.Reason)
 }
 
-// dial opens a connection from a source address of its own choice: 127.a.b.c when the server is on the loopback, so that
-// the ports of one address are no limit.
+// dial opens a connection from one of the loop's source addresses, so that the ports of one address are no limit.
 func dial(l *Loop, to netip.AddrPort, client *Client) (*conn, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -75,12 +74,9 @@ func dial(l *Loop, to netip.AddrPort, client *Client) (*conn, error) {
 		return nil, fmt.Errorf("wire: %s: %w", op, err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if to.Addr().IsLoopback() {
+	if from, ok := l.source(to.Addr()); ok {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-		n := l.dials
-		l.dials++
-		from := &unix.SockaddrInet4{Addr: [4]byte{127, byte(1 + n/4096%200), byte(n % 4096 / 256), byte(1 + n%250)}}
-		if err := unix.Bind(fd, from); err != nil {
+		if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: from}); err != nil {
 			return fail("bind", err)
 		}
 	}
@@ -138,6 +134,7 @@ func (c *conn) read() {
 			c.end(errors.New("wire: the server ended the connection"))
 			return
 		}
+		l.BytesIn += uint64(r)
 		data := l.buf[:r]
 		whole := int(r) < len(l.buf)
 		if len(c.in) > 0 {
@@ -247,6 +244,9 @@ func (c *conn) send(op ws.OpCode, payload []byte) {
 	c.mask = c.mask*1664525 + 1013904223
 	var mask [4]byte
 	binary.LittleEndian.PutUint32(mask[:], c.mask)
+	if c.out == nil {
+		c.out = c.loop.buffer()
+	}
 	c.out = append(c.out, 0x80|byte(op))
 	switch n := len(payload); {
 	case n < 126:
@@ -267,6 +267,7 @@ func (c *conn) send(op ws.OpCode, payload []byte) {
 	}
 }
 
+// flush writes what is queued. A connection without anything to write holds no buffer: it is the loop's again.
 func (c *conn) flush() {
 	for c.done < len(c.out) {
 		c.loop.Writes++
@@ -286,13 +287,11 @@ func (c *conn) flush() {
 			return
 		}
 		c.done += int(r)
+		c.loop.BytesOut += uint64(r)
 	}
 	c.done = 0
-	if cap(c.out) > 4096 {
-		c.out = nil
-	} else {
-		c.out = c.out[:0]
-	}
+	c.loop.takeBack(c.out)
+	c.out = nil
 	if c.writing {
 		c.writing = false
 		c.watch(unix.EPOLLIN)

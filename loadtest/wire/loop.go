@@ -4,7 +4,9 @@ package wire
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 	"unsafe"
@@ -27,6 +29,8 @@ type Loop struct {
 	nextFlush   int64
 	now         int64 // Unix nanoseconds, taken once a turn
 	dials       uint64
+	sources     []netip.Prefix
+	spare       [][]byte // buffers for writing that no connection uses
 	schedule    func(now int64) time.Duration
 	scratch     []byte               // a frame being encoded
 	frame       protocol.ServerFrame // the frame being handled
@@ -35,7 +39,7 @@ type Loop struct {
 	calls []func()
 
 	// Counters, for reports; read them on the loop.
-	Reads, Writes, FramesIn, FramesOut uint64
+	Reads, Writes, FramesIn, FramesOut, BytesIn, BytesOut uint64
 }
 
 // NewLoop makes a loop. Run drives it.
@@ -58,6 +62,51 @@ func NewLoop() (*Loop, error) {
 	}
 	l.now = time.Now().UnixNano()
 	return l, nil
+}
+
+// From sets the IPv4 networks that connections are made from, in turn. Without any, those to a server on the loopback are
+// spread over 127.0.0.0/8, others begin where the system says. Call it before the first connection.
+func (l *Loop) From(sources []netip.Prefix) { l.sources = sources }
+
+// source is where the next connection to a server begins; false: where the system says.
+func (l *Loop) source(to netip.Addr) (from [4]byte, ok bool) {
+	n := l.dials
+	l.dials++
+	if len(l.sources) == 0 {
+		return [4]byte{127, byte(1 + n/4096%200), byte(n % 4096 / 256), byte(1 + n%250)}, to.IsLoopback()
+	}
+	p := l.sources[n%uint64(len(l.sources))].Masked()
+	// Neither a network's own address nor its broadcast address is a host's.
+	hosts := uint64(1) << (32 - p.Bits())
+	at := n / uint64(len(l.sources)) % max(1, hosts-min(hosts-1, 2))
+	if hosts > 2 {
+		at++
+	}
+	net := p.Addr().As4()
+	binary.BigEndian.PutUint32(from[:], binary.BigEndian.Uint32(net[:])+uint32(at))
+	return from, true
+}
+
+// Spare buffers are few: there are never many connections with something to write.
+const (
+	maxSpare  = 256
+	maxBuffer = 16 << 10 // larger ones go back to the heap
+)
+
+// buffer is an empty one for writing.
+func (l *Loop) buffer() []byte {
+	if n := len(l.spare); n > 0 {
+		b := l.spare[n-1]
+		l.spare = l.spare[:n-1]
+		return b
+	}
+	return make([]byte, 0, 512)
+}
+
+func (l *Loop) takeBack(b []byte) {
+	if cap(b) > 0 && cap(b) <= maxBuffer && len(l.spare) < maxSpare {
+		l.spare = append(l.spare, b[:0])
+	}
 }
 
 // Now is the time of this turn in Unix nanoseconds. Call it on the loop.
