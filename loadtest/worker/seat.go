@@ -1,0 +1,308 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/murre-chat/murre/loadtest/control"
+	"github.com/murre-chat/murre/loadtest/population"
+	"github.com/murre-chat/murre/loadtest/result"
+	"github.com/murre-chat/murre/loadtest/wire"
+	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/protocol"
+)
+
+// How people behave who lost their server, as pkg/client does.
+const (
+	backoffMin  = 250 * time.Millisecond
+	backoffMax  = 30 * time.Second
+	steady      = 10 * time.Second // a connection that stood so long begins the backoff anew
+	dialTimeout = 15 * time.Second
+	ackTimeout  = 10 * time.Second
+)
+
+// seat is one user with their device and connection.
+type seat struct {
+	c        wire.Client
+	box      *outbox // nil: nothing is unanswered
+	at       int64   // when it was dialed, or welcomed once it is up; Unix ns
+	syncedTo int64   // the highest time that a synced said, Unix ms
+	batch    chat.EventID
+	offered  int32  // events out of the log since it came again
+	epoch    uint16 // counts connections and attempts
+	gateway  uint16
+	attempts uint8
+	wanted   bool // should be connected
+	up       bool // is
+	synced   bool // since it is up
+	stormed  bool // was cut off by the storm, and isn't back
+	was      bool // has been connected before
+	again    bool // connects to see that nothing is pending
+}
+
+const never = math.MaxInt64
+
+func (s *seat) init(w *Worker, i int) {
+	user := w.setup.From + i
+	s.gateway = uint16(user % len(w.targets))
+	s.c = wire.Client{Loop: w.loop, Device: w.p.Device(user), User: w.p.User(user), Handler: w, Data: i}
+}
+
+// user is the number of a seat's user.
+func (w *Worker) user(s *seat) int { return w.setup.From + s.c.Data }
+
+func (w *Worker) seat(c *wire.Client) *seat { return &w.seats[c.Data] }
+
+// elsewhere picks another gateway.
+func (s *seat) elsewhere(w *Worker) {
+	if n := len(w.targets); n > 1 {
+		s.gateway = uint16((int(s.gateway) + 1 + w.rng.IntN(n-1)) % n)
+	}
+}
+
+// ramp is how people come.
+type ramp struct {
+	rate    float64 // a second
+	window  int
+	next    int // the seat
+	dialing int
+	at      float64 // when the next one comes, Unix ns
+}
+
+func (w *Worker) beginRamp(r *control.Ramp) {
+	w.ramp = ramp{rate: max(r.Rate, 1e-3), window: max(r.Window, 1), at: float64(time.Now().UnixNano())}
+}
+
+// moreRamp lets people come who are due, and says when the next one is.
+func (w *Worker) moreRamp(now int64) int64 {
+	r := &w.ramp
+	if r.rate == 0 || r.next == len(w.seats) {
+		return never
+	}
+	for r.next < len(w.seats) && r.dialing < r.window && r.at <= float64(now) {
+		s := &w.seats[r.next]
+		r.next++
+		r.at += 1e9 / r.rate
+		r.dialing++
+		s.wanted = true
+		w.wanted++
+		w.dial(s, now)
+	}
+	if r.dialing >= r.window {
+		return never // the next welcome, or the end of an attempt, makes room
+	}
+	return int64(r.at)
+}
+
+// dial begins to connect.
+func (w *Worker) dial(s *seat, now int64) {
+	s.epoch++
+	s.at, s.batch = now, 0
+	s.c.Target = wire.Target{Addr: w.targets[s.gateway], Path: "/ws"}
+	s.c.Token = population.Token(w.setup.Secret, w.p.Subject(w.user(s)))
+	if err := s.c.Connect(); err != nil {
+		w.tally.fail("socket")
+		w.failed(s, now)
+		return
+	}
+	w.timers.push(timer{at: now + dialTimeout.Nanoseconds(), seat: uint32(s.c.Data), epoch: s.epoch, kind: toGiveUp})
+}
+
+// failed plans the next attempt: full jitter, twice as long each time, at another gateway.
+func (w *Worker) failed(s *seat, now int64) {
+	s.c.Token = ""
+	s.epoch++
+	if !s.was && w.ramp.dialing > 0 { // it leaves the window, and comes in its own time
+		w.ramp.dialing--
+		s.was = true
+	}
+	limit := min(backoffMin<<min(s.attempts, 10), backoffMax)
+	s.attempts = min(s.attempts+1, 200)
+	s.elsewhere(w)
+	w.timers.push(timer{at: now + w.rng.Int64N(int64(limit)) + 1, seat: uint32(s.c.Data), epoch: s.epoch, kind: toConnect})
+}
+
+// down notes that a connection stands no more.
+func (w *Worker) down(s *seat) {
+	s.epoch++
+	if s.up {
+		w.connected--
+		if s.synced {
+			w.synced--
+		}
+	}
+	s.up, s.synced = false, false
+	if s.box != nil {
+		s.box.offWire()
+	}
+}
+
+// leave takes a user away, with a goodbye or without.
+func (w *Worker) leave(s *seat, rude bool) {
+	if rude {
+		s.c.Cut()
+	} else {
+		s.c.Close()
+	}
+	s.c.Token = ""
+	w.down(s)
+	if s.wanted {
+		s.wanted = false
+		w.wanted--
+	}
+	w.tally.counts.Leaves++
+}
+
+// Welcome implements wire.Handler: the device is there, and sends what isn't answered.
+func (w *Worker) Welcome(c *wire.Client, p *protocol.WelcomePayload) {
+	s, now := w.seat(c), time.Now().UnixNano()
+	c.Token = ""
+	if want := w.p.User(w.user(s)); p.User != want {
+		w.err = fmt.Errorf("worker: welcomed as user %s, not %s: is this population in the store?", p.User, want)
+	}
+	if !s.was && w.ramp.dialing > 0 {
+		w.ramp.dialing--
+	}
+	s.was = true
+	w.tally.record(result.LatencyConnect, w.micros(now), (now-s.at)/1000)
+	s.up = true
+	w.connected++
+	w.tally.counts.Connects++
+	// Until synced the time of dialing is kept, for how long the way back took.
+	if s.box != nil {
+		s.box.each(func(it *item) { w.put(s, it, now) })
+	}
+}
+
+// Synced implements wire.Handler.
+func (w *Worker) Synced(c *wire.Client, p *protocol.SyncedPayload) {
+	s, now, to := w.seat(c), time.Now().UnixNano(), int64(p.UpTo)
+	w.book.SyncedBack(w.user(s), s.syncedTo, to)
+	s.syncedTo = max(s.syncedTo, to)
+	if s.synced {
+		return
+	}
+	s.synced = true
+	w.synced++
+	w.tally.record(result.LatencyCatchup, w.micros(now), (now-s.at)/1000)
+	s.at = now
+	if s.stormed {
+		s.stormed = false
+		w.stormBack++
+	}
+	if s.again {
+		s.again = false
+		if s.offered > 0 {
+			w.book.PendingLeft(w.user(s), int(s.offered))
+		}
+		if w.again--; w.again == 0 {
+			w.tell(control.Answer{Again: &control.Done{}})
+		}
+	}
+}
+
+// Closed implements wire.Handler: the user comes back.
+func (w *Worker) Closed(c *wire.Client, err error) {
+	s, now := w.seat(c), time.Now().UnixNano()
+	if s.up {
+		w.tally.counts.Losses++
+		if now-s.at > steady.Nanoseconds() {
+			s.attempts = 0
+		}
+	}
+	w.tally.fail(closeKind(err))
+	w.down(s)
+	w.failed(s, now)
+}
+
+// closeKind names the end of a connection for counting.
+func closeKind(err error) string {
+	var closed *wire.CloseError
+	var refused *wire.RefusedError
+	switch {
+	case errors.As(err, &closed):
+		return fmt.Sprintf("close %d", closed.Code)
+	case errors.As(err, &refused):
+		return fmt.Sprintf("refused %d", refused.Status)
+	}
+	return "cut off"
+}
+
+// Reconnect implements wire.Drainer: the device leaves when it was told to, and is back at once, elsewhere.
+func (w *Worker) Reconnect(c *wire.Client, after time.Duration) {
+	s := w.seat(c)
+	w.timers.push(timer{at: time.Now().Add(after).UnixNano(), seat: uint32(c.Data), epoch: s.epoch, kind: toLeave})
+}
+
+// cutOff reports whether the storm takes a user: first one of each pair, so that somebody can write to those who are away.
+func (w *Worker) cutOff(user int) bool {
+	place := w.p.Place(user)
+	rank := place / 2
+	if place%2 == 1 {
+		rank += w.p.Pairs()
+	}
+	return rank < w.sc.Storm.Count
+}
+
+// beginStorm cuts off, and lets who is left write to those who are away.
+func (w *Worker) beginStorm() {
+	now := time.Now().UnixNano()
+	st := &w.sc.Storm
+	w.tally.stormFrom = w.micros(now)
+	for i := range w.seats {
+		s := &w.seats[i]
+		user := w.user(s)
+		if w.cutOff(user) {
+			s.stormed = true
+			w.stormed++
+			w.leave(s, true)
+			w.timers.push(timer{at: now + int64(st.Away) + w.rng.Int64N(int64(st.Spread)+1), seat: uint32(i), kind: toComeBack})
+			continue
+		}
+		if st.Pending > 0 && w.cutOff(w.p.Partner(user)) {
+			for range st.Pending {
+				at := now + int64(w.rng.Float64()*0.9*float64(st.Away))
+				w.timers.push(timer{at: at, seat: uint32(i), conv: uint32(w.p.DirectOf(user)), kind: toWrite})
+			}
+		}
+	}
+}
+
+// beginQuiet lets everybody be there and nobody write.
+func (w *Worker) beginQuiet() {
+	now := time.Now().UnixNano()
+	w.phase = quieting
+	w.traffic.rate, w.traffic.churn = 0, 0
+	w.tally.steadyTo = w.micros(now)
+	for i := range w.seats {
+		if s := &w.seats[i]; !s.wanted {
+			w.timers.push(timer{at: now + w.rng.Int64N(int64(5*time.Second)), seat: uint32(i), kind: toComeBack})
+		}
+	}
+}
+
+// beginAgain lets some connect again.
+func (w *Worker) beginAgain(count int) error {
+	now := time.Now().UnixNano()
+	count = min(count, len(w.seats))
+	w.again = count
+	if count == 0 {
+		return w.out.Write(control.Answer{Again: &control.Done{}})
+	}
+	for i := range count {
+		s := &w.seats[i*len(w.seats)/count]
+		w.leave(s, false)
+		s.again, s.offered = true, 0
+		w.timers.push(timer{at: now + w.rng.Int64N(int64(5*time.Second)), seat: uint32(s.c.Data), kind: toComeBack})
+	}
+	return nil
+}
+
+// tell writes an answer; a stream that doesn't take it ends the worker at the next command.
+func (w *Worker) tell(a control.Answer) {
+	if err := w.out.Write(a); err != nil && w.err == nil {
+		w.err = err
+	}
+}
