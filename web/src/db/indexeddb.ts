@@ -85,8 +85,9 @@ function simple<R>(t: DexieTable<R, string>): Table<R, string> {
 }
 
 function messageTable(t: DexieTable<MessageRecord, [string, string]>): MessageTable {
-  const between = (conversationId: string, s: Stretch) =>
-    t.where('[conversationId+id]').between([conversationId, s.from ?? first], [conversationId, s.to ?? last], true, true)
+  const between = (conversationId: string | undefined, s: Stretch) => conversationId === undefined
+    ? t.where('id').between(s.from ?? first, s.to ?? last, true, true)
+    : t.where('[conversationId+id]').between([conversationId, s.from ?? first], [conversationId, s.to ?? last], true, true)
   return {
     get: async (conversationId, id) => t.get([conversationId, id]),
     byDedup: async (dedup) => t.where('dedup').equals(dedup).first(),
@@ -106,12 +107,5 @@ function messageTable(t: DexieTable<MessageRecord, [string, string]>): MessageTa
       else await between(conversationId, {}).delete()
     },
     oldest: async (n) => (await t.orderBy('id').limit(n).primaryKeys()).map(([conversationId, id]) => ({ conversationId, id })),
-    walk: async (conversationId, take) => {
-      let more = true
-      const all = conversationId === undefined ? t.orderBy('id') : between(conversationId, {})
-      await all.reverse().until(() => !more).each((m) => {
-        if (more) more = take(m)
-      })
-    },
   }
 }

@@ -114,7 +114,7 @@ class State {
         return Promise.resolve(found?.id === id ? found : undefined)
       },
       byDedup: (dedup) => Promise.resolve(this.dedup.get(dedup)),
-      stretch: (conversationId, s) => Promise.resolve(cut(this.histories.get(conversationId) ?? [], s)),
+      stretch: (conversationId, s) => Promise.resolve(cut(conversationId === undefined ? this.inOrder() : this.histories.get(conversationId) ?? [], s)),
       count: (conversationId) => Promise.resolve(conversationId === undefined
         ? [...this.histories.values()].reduce((sum, list) => sum + list.length, 0)
         : this.histories.get(conversationId)?.length ?? 0),
@@ -131,16 +131,12 @@ class State {
         for (const c of gone) for (const m of [...(this.histories.get(c) ?? [])]) this.remove(c, m.id, undo)
         return Promise.resolve()
       },
-      oldest: (n) => Promise.resolve([...this.histories.values()].flat()
-        .sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, n).map(({ conversationId, id }) => ({ conversationId, id }))),
-      walk: (conversationId, take) => {
-        const all = conversationId === undefined
-          ? [...this.histories.values()].flat().sort((a, b) => (a.id < b.id ? -1 : 1))
-          : this.histories.get(conversationId) ?? []
-        for (let i = all.length - 1; i >= 0 && take(all[i]!); i--);
-        return Promise.resolve()
-      },
+      oldest: (n) => Promise.resolve(this.inOrder().slice(0, n).map(({ conversationId, id }) => ({ conversationId, id }))),
     }
+  }
+
+  private inOrder(): MessageRecord[] {
+    return [...this.histories.values()].flat().sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
   private put(record: MessageRecord, undo: Undo): void {

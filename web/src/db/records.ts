@@ -16,6 +16,8 @@ export interface ConversationRecord {
   participants: Wire.Participant[]
   participantCount: number
   unreadCount: number
+  /** Up to here the server has counted, in the answer that unreadCount was taken from; the log counts on behind it. */
+  countedTo?: string
   muted: boolean
   archived: boolean
   updatedAt: string

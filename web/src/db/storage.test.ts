@@ -90,16 +90,14 @@ describe.each(engines)('%s', (_name, open) => {
     expect(await s.read((tx) => tx.messages.byDedup('u:x'))).toBeUndefined()
   })
 
-  it('walks from the newest and stops when told', async () => {
+  it('cuts stretches of all conversations together', async () => {
     const s = open()
-    await s.write((tx) => tx.messages.put([messageRecord('a', '01'), messageRecord('b', '02'), messageRecord('a', '03')]))
-    const walk = async (conversation: string | undefined, most: number) => {
-      const seen: string[] = []
-      await s.read((tx) => tx.messages.walk(conversation, (m) => seen.push(m.id) < most))
-      return seen
-    }
-    expect(await walk(undefined, 2)).toEqual(['03', '02'])
-    expect(await walk('a', 9)).toEqual(['03', '01'])
+    await s.write((tx) => tx.messages.put([messageRecord('a', '01'), messageRecord('b', '02'), messageRecord('a', '03'), messageRecord('c', '04')]))
+    const cut = (x: object) => s.read(async (tx) => (await tx.messages.stretch(undefined, x)).map((m) => m.id))
+    expect(await cut({ limit: 2, newest: true })).toEqual(['03', '04'])
+    expect(await cut({ to: '03', limit: 2, newest: true })).toEqual(['02', '03'])
+    expect(await cut({ to: '02', limit: 5, newest: true })).toEqual(['01', '02'])
+    expect(await cut({ from: '02', limit: 2 })).toEqual(['02', '03'])
   })
 
   it('evicts the oldest of all conversations and cuts their stretches, never the outbox', async () => {

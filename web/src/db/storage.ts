@@ -46,8 +46,8 @@ export interface Stretch {
 export interface MessageTable {
   get(conversationId: string, id: string): Promise<MessageRecord | undefined>
   byDedup(dedup: string): Promise<MessageRecord | undefined>
-  /** Ascending. */
-  stretch(conversationId: string, stretch: Stretch): Promise<MessageRecord[]>
+  /** Of a conversation, or of all; ascending. */
+  stretch(conversationId: string | undefined, stretch: Stretch): Promise<MessageRecord[]>
   count(conversationId?: string): Promise<number>
   put(records: readonly MessageRecord[]): Promise<void>
   delete(conversationId: string, id: string): Promise<void>
@@ -55,8 +55,6 @@ export interface MessageTable {
   clear(conversationId?: string): Promise<void>
   /** The n smallest ids over all conversations. */
   oldest(n: number): Promise<{ conversationId: string; id: string }[]>
-  /** From the newest of all conversations, or of one; stops when take returns false. */
-  walk(conversationId: string | undefined, take: (m: MessageRecord) => boolean): Promise<void>
 }
 
 export interface MetaValues {

@@ -384,8 +384,8 @@ export interface MessagesApi {
   /** '' removes the own reaction. */
   react(conversation: ConversationId, id: MessageId, emoji: string): Promise<void>
   receipts(conversation: ConversationId, id: MessageId): Promise<MemberReceipt[]>
-  /** In the cached messages, newest first. */
-  searchCached(query: string, options?: { conversation?: ConversationId; limit?: number }): Promise<SearchHit[]>
+  /** Messages in the cache with all words of the query, or parts of words, newest first; 50 at most unless limit says so. signal ends it. */
+  searchCached(query: string, options?: { conversation?: ConversationId; limit?: number; signal?: AbortSignal }): Promise<SearchHit[]>
   /** Messages waiting in the outbox, failed ones included. */
   readonly outbox: Live<readonly MessageView[]>
   /** Live messages of others that were stored just now, each once: for notifications and bots. */

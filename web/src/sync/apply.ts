@@ -1,8 +1,8 @@
-import { addFromLog, addRange, type ConversationRecord, type MessageRecord, type Range, type Tx } from '../db'
+import { addFromLog, addRange, dedupKey, tailOf, type ConversationRecord, type MessageRecord, type Range, type Tx } from '../db'
 import { idAt, laterId, type LoggedEvent, type Message, type MessageStatusPayload, type Rest as Wire } from '../protocol'
 import type { ChangeSet } from './changes'
 import { me, serverNow, type Core } from './core'
-import { advanceReceipts, erase, mergeMessage, unknownConversation } from './merge'
+import { advanceReceipts, erase, mergeMessage, unknownConversation, type Unread } from './merge'
 
 /** In ms; a resend is long over by then. */
 const twinsWithin = 3_600_000
@@ -32,28 +32,29 @@ export class Applier {
   }
 
   async message(tx: Tx, change: ChangeSet, wire: Message, out: Applied): Promise<void> {
-    const self = me(this.core)
-    const stored = await this.store(tx, change, wire, undefined)
-    const own = wire.senderId === self
+    const own = wire.senderId === me(this.core)
+    const { record, before, twin } = await this.store(tx, change, wire)
     if (own && wire.clientMessageId !== undefined && await tx.outbox.get(wire.clientMessageId)) {
       await tx.outbox.delete(wire.clientMessageId)
       await tx.blobs.delete(wire.clientMessageId)
       change.outbox = true
     }
-    if (own && stored.record) out.settled.push(stored.record)
-    if (!stored.record || (stored.known && stored.record.heard)) {
-      if (!own || stored.known) out.duplicates++
-      return
-    }
-    const record: MessageRecord = { ...stored.record, heard: true }
-    await tx.messages.put([record])
+    const kept = record ?? twin
+    if (own && kept) out.settled.push(kept)
+    const heard = !record || before?.heard === true
+    if (heard && (!own || before)) out.duplicates++
+    // Under the id that is known already nothing changes for the conversation.
+    if (!record || (heard && before?.id === record.id)) return
+    const now: MessageRecord = { ...record, heard: true }
+    await tx.messages.put([now])
     let conversation = await this.conversation(tx, change, wire, out)
+    const { last, readUpTo = '', countedTo = '' } = conversation
     conversation = { ...conversation, ranges: addFromLog(conversation.ranges, wire.id, this.core.logFrom) }
-    if (conversation.last === undefined || wire.id >= conversation.last.id) conversation = { ...conversation, last: record }
+    if (last === undefined || wire.id >= last.id || last.id === before?.id) conversation = { ...conversation, last: now }
     if (wire.createdAt > conversation.updatedAt) conversation = { ...conversation, updatedAt: wire.createdAt }
-    if (!own) {
-      out.incoming.push(record)
-      if (!stored.known && wire.id > (conversation.readUpTo ?? '')) conversation = { ...conversation, unreadCount: Math.min(100, conversation.unreadCount + 1) }
+    if (!own && !heard) {
+      out.incoming.push(now)
+      if (!before && wire.id > readUpTo && wire.id > countedTo) conversation = { ...conversation, unreadCount: Math.min(100, conversation.unreadCount + 1) }
     }
     await tx.conversations.put(conversation)
   }
@@ -62,7 +63,10 @@ export class Applier {
     const now = this.core.clock.now()
     if (event.type === 'conversation') return this.membership(tx, change, event.payload, out)
     const { conversationId, messageId } = event.payload
-    const before = await tx.messages.get(conversationId, messageId)
+    const cached = await tx.messages.get(conversationId, messageId)
+    const conversation = cached ? undefined : await tx.conversations.get(conversationId)
+    // Of a conversation that nobody opened only the last message is here, in the list.
+    const before = cached ?? (conversation?.last?.id === messageId ? conversation.last : undefined)
     if (!before || before.deleted) return
     let after = before
     switch (event.type) {
@@ -81,7 +85,9 @@ export class Applier {
         after = { ...before, reactions, reactionEvents: { ...before.reactionEvents, [userId]: event.eventId }, touched: now }
       }
     }
-    await this.replace(tx, change, after)
+    if (cached) return this.replace(tx, change, after)
+    await tx.conversations.put({ ...conversation!, last: after })
+    change.conversation(conversationId)
   }
 
   async status(tx: Tx, change: ChangeSet, status: MessageStatusPayload, out: Applied): Promise<void> {
@@ -132,8 +138,10 @@ export class Applier {
     const fresh: MessageRecord[] = []
     for (const wire of messages) {
       const before = known.get(wire.id)
-      const record = mergeMessage(before, wire, fetchedAt)
-      if (!before && record.createdAt > recent && await this.isTwin(tx, change, record)) continue
+      const twin = before || wire.createdAt <= recent ? undefined : await this.twinOf(tx, wire)
+      if (twin && twin.id < wire.id) continue
+      if (twin) await this.remove(tx, change, twin)
+      const record = mergeMessage(before ?? twin, wire, fetchedAt)
       records.push(record)
       change.message(conversationId, record.id)
       if (!before) fresh.push(record)
@@ -179,6 +187,23 @@ export class Applier {
     return Math.min(100, newer.filter((m) => m.id > upTo && m.senderId !== self).length)
   }
 
+  /** What an answer of the server says is unread, and what is known here that it couldn't know. */
+  async unreadOf(tx: Tx, before: ConversationRecord | undefined, wire: Wire.Conversation): Promise<Unread> {
+    if (!before) return { count: wire.unreadCount, readLost: false }
+    const { readUpTo } = before
+    const last = wire.lastMessage?.id ?? ''
+    const ahead = before.last !== undefined && before.last.id > last
+    const behind = ahead ? await this.unreadAfter(tx, before, laterId(last, readUpTo) ?? '') : 0
+    const told = Math.min(100, wire.unreadCount + behind)
+    if (readUpTo === undefined) return { count: told, readLost: false }
+    const tail = tailOf(before.ranges)
+    // Without a hole from there to the end the cache can count by itself.
+    const whole = tail !== undefined && tail.from <= readUpTo && tail.to >= last
+    if (!whole) return { count: readUpTo === before.readSent ? told : before.unreadCount, readLost: false }
+    const counted = await this.unreadAfter(tx, before, readUpTo)
+    return { count: Math.min(told, counted), readLost: told > counted && readUpTo === before.readSent }
+  }
+
   private async readElsewhere(tx: Tx, change: ChangeSet, conversation: ConversationRecord, to: string): Promise<void> {
     if (to <= (conversation.readUpTo ?? '')) return
     const readSent = laterId(conversation.readSent, to) ?? to
@@ -186,25 +211,34 @@ export class Applier {
     change.conversation(conversation.id)
   }
 
-  /** Stores one copy of a message. No record: it is another's, under a smaller id. */
-  private async store(tx: Tx, change: ChangeSet, wire: Message | Wire.Message, fetchedAt: number | undefined): Promise<{ record?: MessageRecord; known: boolean }> {
-    const before = await tx.messages.get(wire.conversationId, wire.id)
-    const record = mergeMessage(before, wire, fetchedAt)
-    if (!before && await this.isTwin(tx, change, record)) return { known: true }
+  /**
+   * Stores one copy of a message. before: what the cache had of it, under this id or a larger one, which is gone then. No
+   * record: twin has it, under a smaller id.
+   */
+  private async store(tx: Tx, change: ChangeSet, wire: Message): Promise<{ record?: MessageRecord; before?: MessageRecord; twin?: MessageRecord }> {
+    let before = await tx.messages.get(wire.conversationId, wire.id)
+    if (!before) {
+      const twin = await this.twinOf(tx, wire)
+      if (twin && twin.id < wire.id) return { twin }
+      if (twin) await this.remove(tx, change, twin)
+      before = twin
+    }
+    const record = mergeMessage(before, wire, undefined)
     await tx.messages.put([record])
     change.message(record.conversationId, record.id)
-    return { record, known: before !== undefined }
+    return { record, ...(before ? { before } : {}) }
   }
 
-  /** Whether a message is in the cache under a smaller id; one under a larger id is replaced. */
-  private async isTwin(tx: Tx, change: ChangeSet, record: MessageRecord): Promise<boolean> {
-    if (record.dedup === undefined) return false
-    const twin = await tx.messages.byDedup(record.dedup)
-    if (!twin || twin.id === record.id) return false
-    if (twin.id < record.id) return true
-    await tx.messages.delete(twin.conversationId, twin.id)
-    change.message(twin.conversationId, twin.id)
-    return false
+  /** The same message under another id. */
+  private async twinOf(tx: Tx, wire: Message | Wire.Message): Promise<MessageRecord | undefined> {
+    const dedup = dedupKey(wire.senderId, wire.clientMessageId)
+    const found = dedup === undefined ? undefined : await tx.messages.byDedup(dedup)
+    return found?.id === wire.id ? undefined : found
+  }
+
+  private async remove(tx: Tx, change: ChangeSet, record: MessageRecord): Promise<void> {
+    await tx.messages.delete(record.conversationId, record.id)
+    change.message(record.conversationId, record.id)
   }
 
   private async conversation(tx: Tx, change: ChangeSet, wire: Message, out: Applied): Promise<ConversationRecord> {

@@ -227,7 +227,7 @@ export class Conversations implements ConversationsApi {
       let changed = false
       for (const wire of list) {
         const before = await tx.conversations.get(wire.id)
-        const after = mergeConversation(before, wire, fetchedAt)
+        const after = mergeConversation(before, wire, fetchedAt, await this.p.applier.unreadOf(tx, before, wire))
         if (before && JSON.stringify(before) === JSON.stringify(after)) continue
         changed = true
         await tx.conversations.put(after)

@@ -208,6 +208,8 @@ describe('the engine', () => {
     await clock.advance(2000)
     for (let i = 0; i < 50; i++) live(`m${i}`)
     await clock.advance(2000)
+    small.client.conversations.markRead(conversationId, server.messages.at(-1)!.id)
+    await clock.advance(500)
     small.socket!.cut()
     await clock.advance(10_000)
     const w = small.client.messages.open(conversationId, { pageSize: 10 })

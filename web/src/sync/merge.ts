@@ -32,6 +32,8 @@ export function mergeMessage(before: MessageRecord | undefined, wire: Message | 
   if (before.reactionEvents) record.reactionEvents = before.reactionEvents
   if (before.heard) record.heard = true
   if (fetchedAt !== undefined) record.reactions = before.touched >= fetchedAt ? before.reactions : wire.reactions ?? []
+  // A copy out of the log may have been made before reactions that came by themselves since.
+  else if (before.heard) record.reactions = before.reactions
   if (before.editedAt !== undefined && before.editedAt > (record.editedAt ?? '')) {
     record.content = before.content
     record.editedAt = before.editedAt
@@ -45,15 +47,20 @@ export function erase(record: MessageRecord, touched: number): MessageRecord {
   return { ...rest, content: '', reactions: [], deleted: true, touched }
 }
 
+/** How many messages of a conversation are unread, and whether the server lacks what was read here. */
+export interface Unread {
+  count: number
+  readLost: boolean
+}
+
 /** A conversation as the server shows it, with what only this device knows. */
-export function mergeConversation(before: ConversationRecord | undefined, wire: Wire.Conversation, fetchedAt: number): ConversationRecord {
+export function mergeConversation(before: ConversationRecord | undefined, wire: Wire.Conversation, fetchedAt: number, unread: Unread): ConversationRecord {
   const last = wire.lastMessage ? mergeMessage(before?.last?.id === wire.lastMessage.id ? before.last : undefined, wire.lastMessage, fetchedAt) : undefined
   // What came since by the log is newer than this answer.
   const ahead = before?.last !== undefined && (last === undefined || before.last.id > last.id)
-  const unsentRead = before?.readUpTo !== undefined && before.readUpTo !== before.readSent
   const record: ConversationRecord = {
     id: wire.id, type: wire.type, name: wire.name, participants: wire.participants, participantCount: wire.participantCount,
-    unreadCount: before && (ahead || unsentRead) ? before.unreadCount : wire.unreadCount,
+    unreadCount: unread.count,
     muted: wire.muted, archived: wire.archived, createdAt: wire.createdAt,
     updatedAt: before && before.updatedAt > wire.updatedAt ? before.updatedAt : wire.updatedAt,
     ranges: before?.ranges ?? [], receipts: before?.receipts ?? {}, left: false, draft: before?.draft ?? '',
@@ -62,7 +69,9 @@ export function mergeConversation(before: ConversationRecord | undefined, wire: 
   const newest = ahead ? before.last : last
   if (newest) record.last = newest
   if (before?.readUpTo !== undefined) record.readUpTo = before.readUpTo
-  if (before?.readSent !== undefined) record.readSent = before.readSent
+  if (before?.readSent !== undefined && !unread.readLost) record.readSent = before.readSent
+  const countedTo = laterId(before?.countedTo, wire.lastMessage?.id)
+  if (countedTo !== undefined) record.countedTo = countedTo
   return record
 }
 

@@ -10,6 +10,7 @@ import { advanceReceipts, erase } from './merge'
 import { viewOfMessage, viewOfOutgoing } from './message-view'
 import type { Outbox } from './outbox'
 import type { Uploads } from './uploads'
+import { Search, type SearchOptions } from './search'
 import { HistoryWindow } from './window'
 
 export interface MessageParts {
@@ -30,9 +31,11 @@ export class Messages implements MessagesApi {
   readonly outbox = new Cell<readonly MessageView[]>([])
   private readonly incoming = new Signal<[MessageView, ConversationView | undefined]>()
   private order: Promise<void> = Promise.resolve()
+  private readonly search: Search
 
   constructor(parts: MessageParts) {
     this.p = parts
+    this.search = new Search(parts.core.state)
     parts.core.state.refreshed.on((change) => {
       if (change.outbox) this.showOutbox()
     })
@@ -50,6 +53,11 @@ export class Messages implements MessagesApi {
     }
     void this.refreshReceipts(conversation).catch(() => undefined)
     return w
+  }
+
+  /** There is a connection again: what windows lack at their end is read. */
+  refill(): void {
+    for (const w of this.windows) w.refill()
   }
 
   /** Conversations that are on show. */
@@ -128,15 +136,8 @@ export class Messages implements MessagesApi {
     }))
   }
 
-  async searchCached(query: string, options: { conversation?: string; limit?: number } = {}): Promise<SearchHit[]> {
-    const words = query.trim().toLocaleLowerCase().split(/\s+/).filter((w) => w !== '')
-    if (words.length === 0) return []
-    const found: MessageRecord[] = []
-    await this.p.core.state.storage.read((tx) => tx.messages.walk(options.conversation, (m) => {
-      const content = m.content.toLocaleLowerCase()
-      if (words.every((w) => content.includes(w))) found.push(m)
-      return found.length < (options.limit ?? 50)
-    }))
+  async searchCached(query: string, options: SearchOptions = {}): Promise<SearchHit[]> {
+    const found = await this.search.find(query, options)
     return found.flatMap((m) => {
       const conversation = this.p.conversations.one(m.conversationId).get()
       return conversation ? [{ message: this.view(m), conversation }] : []

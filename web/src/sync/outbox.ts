@@ -187,7 +187,10 @@ export class Outbox {
   /** false: the error is about no message of ours. */
   refused(error: ErrorPayload): boolean {
     const id = error.clientMessageId
-    if (id === undefined || ![...this.flights.values()].some((f) => f.clientMessageId === id)) return false
+    const flight = id === undefined ? undefined : [...this.flights.values()].find((f) => f.clientMessageId === id)
+    if (id === undefined || !flight) return false
+    // A late answer to a try that was given up: the next one waits for its time already.
+    if (flight.waiting) return true
     void this.failedTry(id, new ClientError(errorCode(error.code), error.message, error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }))
     return true
   }

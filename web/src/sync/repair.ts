@@ -37,6 +37,9 @@ export class Repair {
     this.running = true
     try {
       await this.conversations.refresh()
+      // The list may have shown that the server never heard of what was read here.
+      this.conversations.sendReadsSoon()
+      this.messages.refill()
       for (const id of [...this.core.state.conversations.keys()]) await this.fill(id, syncedBefore, first)
       await this.receipts()
     } catch {

@@ -7,9 +7,10 @@ let clock: SimClock
 let server: ModelServer
 let phone: Phone
 
-/** Messages that were there before the device was. */
-function past(n: number): void {
+/** Messages that were there before the device was, of which some were read elsewhere. */
+function past(n: number, read = n): void {
   for (let i = 0; i < n; i++) server.send(users[1]!, { content: `m${i}`, clientMessageId: `dddddddd-0000-7000-8000-${String(i).padStart(12, '0')}` })
+  if (read > 0) server.mark(users[0]!, 'readTo', server.messages[read - 1]!.id)
 }
 
 /** One now, by way of the log. */
@@ -109,8 +110,7 @@ describe('a window', () => {
   })
 
   it('marks the first unread message and keeps the mark', async () => {
-    past(20)
-    server.mark(users[0]!, 'readTo', server.messages[16]!.id)
+    past(20, 17)
     await start()
     const w = await open()
     expect(w.get().firstUnreadId).toBe(server.messages[17]!.id)

@@ -21,6 +21,10 @@ export interface WindowParts {
 /** Pages taken at once when the cache has them: each reading costs as much as some hundred messages do. */
 const cachedPages = 4
 
+/** So far back the first unread message is looked for, in pages; and how far the server counts. */
+const unreadPages = 8
+const mostCounted = 100
+
 const empty: WindowSnapshot = { items: [], loaded: false, hasOlder: false, hasNewer: false, loadingOlder: false, loadingNewer: false }
 
 /** One conversation's stretch on show: cached records in memory, views made of them, and pages fetched as they are needed. */
@@ -38,6 +42,7 @@ export class HistoryWindow implements MessageWindow, Reader {
   /** The window reaches the newest message and follows it. */
   private atTail = true
   private firstUnreadId: string | undefined
+  private unreadAtStart: Pick<ConversationRecord, 'unreadCount' | 'readUpTo'> | undefined
   private older: Promise<void> | undefined
   private newer: Promise<void> | undefined
   private error: ClientFailure | undefined
@@ -139,18 +144,35 @@ export class HistoryWindow implements MessageWindow, Reader {
     this.markUnread()
     if (around !== undefined && await this.jumpTo(around)) return
     await this.fillTail()
-    this.markUnread()
+    for (let i = 0; !this.markUnread() && i < unreadPages; i++) {
+      if (this.closed || !this.hasOlder()) break
+      await this.loadOlder()
+      if (this.error) break
+    }
     this.show()
   }
 
-  /** The first of the unread messages at this moment, which later reading doesn't move. */
-  private markUnread(): void {
-    const unread = this.conversation?.unreadCount ?? 0
-    if (this.firstUnreadId !== undefined || unread === 0) return
+  /** The first of the messages that were unread at the beginning, which later reading doesn't move. false: it lies further back. */
+  private markUnread(): boolean {
+    const { unreadCount, readUpTo } = (this.unreadAtStart ??= this.conversation) ?? { unreadCount: 0 }
+    if (this.firstUnreadId !== undefined || unreadCount === 0 || !this.atTail) return true
     const self = me(this.p.core)
-    const readTo = this.conversation?.readUpTo
     const others = this.records.filter((m) => m.senderId !== self)
-    this.firstUnreadId = (readTo === undefined ? others.at(-unread) : others.find((m) => m.id > readTo))?.id
+    const all = !this.hasOlder()
+    if (readUpTo !== undefined) {
+      if (!all && (this.records[0]?.id ?? '') > readUpTo) return false
+      this.firstUnreadId = others.find((m) => m.id > readUpTo)?.id
+    } else {
+      // The server counts to a hundred: more may be unread.
+      if (!all && (others.length < unreadCount || unreadCount >= mostCounted)) return false
+      this.firstUnreadId = (unreadCount >= mostCounted ? others[0] : others.at(-Math.min(unreadCount, others.length)))?.id
+    }
+    return true
+  }
+
+  /** Reads the end again when it isn't here, as after a gap. */
+  refill(): void {
+    if (this.atTail && this.cell.get().loaded) void this.fillTail()
   }
 
   private async fillTail(): Promise<void> {
@@ -177,25 +199,30 @@ export class HistoryWindow implements MessageWindow, Reader {
     this.show()
   }
 
+  /** Where the window begins; without records, where the newest stretch does. */
+  private top(): string | undefined {
+    return this.records[0]?.id ?? tailOf(this.conversation?.ranges ?? [])?.from
+  }
+
   private hasOlder(): boolean {
-    const first = this.records[0]
-    if (!first) return false
-    const range = rangeOf(this.conversation?.ranges ?? [], first.id)
-    return !range?.start || first.id > range.from
+    const top = this.top()
+    if (top === undefined) return false
+    const range = rangeOf(this.conversation?.ranges ?? [], top)
+    return !range?.start || top > range.from
   }
 
   private async extendOlder(): Promise<void> {
-    const first = this.records[0]
-    if (!first || !this.hasOlder()) return
-    const range = () => rangeOf(this.conversation?.ranges ?? [], first.id)
-    if (!range() || first.id <= range()!.from) {
-      await this.p.history.before(this.conversationId, first.id, this.pageSize)
+    const top = this.top()
+    if (top === undefined || !this.hasOlder()) return
+    const range = () => rangeOf(this.conversation?.ranges ?? [], top)
+    if (!range() || top <= range()!.from) {
+      await this.p.history.before(this.conversationId, top, this.pageSize)
       await this.p.core.state.current()
     }
     const from = range()?.from
     if (from === undefined) return
-    const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from, to: first.id, limit: this.pageSize * cachedPages + 1, newest: true }))
-    if (this.records[0]?.id === first.id) this.records = page.filter((m) => m.id < first.id).concat(this.records)
+    const page = await this.p.core.state.steady((tx) => tx.messages.stretch(this.conversationId, { from, to: top, limit: this.pageSize * cachedPages + 1, newest: true }))
+    if (this.top() === top) this.records = page.filter((m) => m.id < top).concat(this.records)
   }
 
   private async extendNewer(): Promise<void> {

@@ -30,10 +30,11 @@ export function SearchResults({ query, input, onDone }: ResultsProps) {
 
   useEffect(() => {
     let current = true;
+    const stop = new AbortController();
     setActive(0);
     // Each half is shown as it comes: the cache answers without a network, people may not.
     const timer = setTimeout(() => {
-      client.messages.searchCached(query, { limit: 40 }).then(
+      client.messages.searchCached(query, { limit: 40, signal: stop.signal }).then(
         (messages) => {
           if (current) setFound((now) => ({ ...now, query, messages }));
         },
@@ -50,6 +51,7 @@ export function SearchResults({ query, input, onDone }: ResultsProps) {
     }, 120);
     return () => {
       current = false;
+      stop.abort();
       clearTimeout(timer);
     };
   }, [client, query]);
