@@ -65,20 +65,22 @@ func (c *costing) rows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := float64(c.o.Rows + c.sent)
-	note := fmt.Sprintf("flushed, compressed, %d rows of texts of %d bytes", int(n), textBytes)
-	for _, table := range []string{"messages", "claims", "inbox"} {
-		if weight[table] == 0 {
-			return fmt.Errorf("table %s has no files", table)
+	for _, w := range []struct {
+		table string
+		n     int
+	}{{"messages", c.o.Rows + c.sent}, {"claims", c.o.Rows + c.sent}, {"inbox", c.o.Rows + c.events}} {
+		if weight[w.table] == 0 {
+			return fmt.Errorf("table %s has no files", w.table)
 		}
-		c.res.other("costs", "disk bytes a row of "+table, "B", float64(weight[table])/n, note)
+		c.res.other("costs", "disk bytes a row of "+w.table, "B", float64(weight[w.table])/float64(w.n),
+			fmt.Sprintf("flushed, compressed, %d rows; texts of %d bytes", w.n, textBytes))
 	}
 	return nil
 }
 
 // writeRows spreads the messages over the conversations, 30 each at least.
 func (c *costing) writeRows(ctx context.Context, b *bareDriver) error {
-	w := newWording(2)
+	w := newWording(3)
 	convs := min(len(c.convs), max(1, c.o.Rows/30))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(64)
@@ -130,6 +132,21 @@ func tableBytes(dir string) (map[string]int64, error) {
 		return nil, fmt.Errorf("weigh the tables: %w", err)
 	}
 	return sum, nil
+}
+
+// slabBytes is what the kernel's own objects take: sockets, their files, epoll items and everything else.
+func slabBytes() (int64, error) {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, fmt.Errorf("slab: %w", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "Slab:" {
+			kib, err := strconv.ParseInt(f[1], 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("slab: no such line in /proc/meminfo")
 }
 
 // ioBytes is what a process has read and written by read and write calls, of sockets too.

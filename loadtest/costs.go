@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,9 @@ type CostOptions struct {
 // connect, of an idle connection and of a message with everything that follows it (the receiver's ack, `read`, the
 // receipts, cursors, previews), and what rows and keys weigh. One Cassandra node, every row once.
 //
-// People write at a steady pace, far below what the machine can do. What costs while nobody writes is taken off.
+// People write at a steady pace. It should be about half of what the machine can do: one that has little to do shares
+// fewer wake-ups and writes among messages, and each costs several times as much. What costs while nobody writes is taken
+// off.
 func Costs(ctx context.Context, o CostOptions) (*Result, error) {
 	bo := BenchOptions{Bin: o.Bin, Work: o.Work, Runs: 1, Form: Standard, Out: o.Out, Cassandra: 1}
 	res := newResult(bo)
@@ -44,18 +47,21 @@ func Costs(ctx context.Context, o CostOptions) (*Result, error) {
 	return res, errors.Join(err, r.close(), fl.down(context.WithoutCancel(ctx)))
 }
 
+// costGroup is how many members a group has, so that the cost of a further recipient follows.
+const costGroup = 10
+
 // costing is one measurement of costs.
 type costing struct {
 	*rig
-	o        CostOptions
-	h        *hooks
-	empty    spent // what goes on while nobody is connected
-	ps       []*person
-	convs    []chat.ConversationID
-	clients  []*wire.Client
-	sent     int
-	acked    int
-	received int
+	o       CostOptions
+	h       *hooks
+	empty   spent // what goes on while nobody is connected
+	ps      []*person
+	convs   []chat.ConversationID // of each two people
+	groups  []chat.ConversationID // of each ten
+	clients []*wire.Client
+	sent    int // messages
+	events  int // their rows in inbox
 }
 
 func (c *costing) step(format string, args ...any) {
@@ -76,6 +82,12 @@ func (c *costing) run(ctx context.Context) error {
 	if c.convs, err = directs(ctx, c.ps); err != nil {
 		return err
 	}
+	c.groups = make([]chat.ConversationID, len(c.ps)/costGroup)
+	for i := range c.groups {
+		if c.groups[i], err = group(ctx, c.ps[i*costGroup:(i+1)*costGroup]); err != nil {
+			return err
+		}
+	}
 	if err := c.connects(ctx); err != nil {
 		return fmt.Errorf("connects: %w", err)
 	}
@@ -86,8 +98,14 @@ func (c *costing) run(ctx context.Context) error {
 	}
 	n := float64(len(c.clients))
 	c.file("idle", idle.since(spent{}, &c.empty), n*hours(idle), 1000, "1,000 connections, an hour")
-	if err := c.messages(ctx, idle); err != nil {
-		return fmt.Errorf("messages: %w", err)
+	for _, what := range []string{"", "message"} {
+		if err := c.messages(ctx, idle, what, c.convs, 2, c.o.Rate); err != nil {
+			return fmt.Errorf("messages: %w", err)
+		}
+	}
+	// As many receptions a second, not as many messages.
+	if err := c.messages(ctx, idle, "message to a group of 10", c.groups, costGroup, max(1, c.o.Rate/(costGroup-1))); err != nil {
+		return fmt.Errorf("messages to groups: %w", err)
 	}
 	if err := c.rows(ctx); err != nil {
 		return fmt.Errorf("rows: %w", err)
@@ -100,6 +118,7 @@ type spent struct {
 	at                    time.Time
 	gateways, store, redi time.Duration // CPU
 	wire                  int64         // bytes that the gateways read and wrote, clients', store's and Redis's together
+	client                int64         // bytes that this process did, its clients' mostly
 	keys                  int64         // bytes that the Redis masters use
 	counts                counters
 }
@@ -143,6 +162,9 @@ func (c *costing) spent(ctx context.Context) (s spent, err error) {
 		}
 		s.keys += n
 	}
+	if s.client, err = ioBytes(selfPID()); err != nil {
+		return s, err
+	}
 	s.counts, err = c.s.scrape(ctx, redisTrips, cqlStatements)
 	return s, err
 }
@@ -151,7 +173,7 @@ func (c *costing) spent(ctx context.Context) (s spent, err error) {
 func (s spent) since(before spent, idle *spent) spent {
 	d := spent{
 		gateways: s.gateways - before.gateways, store: s.store - before.store, redi: s.redi - before.redi,
-		wire: s.wire - before.wire, keys: s.keys - before.keys, counts: s.counts.since(before.counts),
+		wire: s.wire - before.wire, client: s.client - before.client, keys: s.keys - before.keys, counts: s.counts.since(before.counts),
 	}
 	if idle == nil {
 		return d
@@ -162,6 +184,7 @@ func (s spent) since(before spent, idle *spent) spent {
 	less(&d.store, idle.store)
 	less(&d.redi, idle.redi)
 	d.wire = max(0, d.wire-int64(float64(idle.wire)*part))
+	d.client = max(0, d.client-int64(float64(idle.client)*part))
 	for k := range d.counts {
 		d.counts[k] = max(0, d.counts[k]-idle.counts[k]*part)
 	}
@@ -203,6 +226,8 @@ func (c *costing) file(what string, d spent, n float64, per float64, unit string
 	c.res.other("costs", what+": gateway CPU for "+unit, "s", d.gateways.Seconds()/n*per, "")
 	c.res.other("costs", what+": store CPU for "+unit, "s", d.store.Seconds()/n*per, "Cassandra, one node, every row once")
 	c.res.other("costs", what+": Redis CPU for "+unit, "s", d.redi.Seconds()/n*per, "three masters and three replicas")
+	c.res.other("costs", what+": bytes of gateways", "B", float64(d.wire)/n, "read and written, clients', store's and Redis's together, before TCP and IP")
+	c.res.other("costs", what+": bytes of clients", "B", float64(d.client)/n, "read and written by the harness")
 }
 
 // connects brings everybody up twice: the first time devices are made, the second time counts.
@@ -212,9 +237,18 @@ func (c *costing) connects(ctx context.Context) error {
 		c.clients = append(c.clients, p.socket(c.l, c.s, 0, c.h, i))
 	}
 	c.step("%d connects", len(c.clients))
+	slab, err := slabBytes()
+	if err != nil {
+		return err
+	}
 	if _, err := c.connect(ctx, c.h, c.clients, 50, 0); err != nil {
 		return err
 	}
+	grown, err := slabBytes()
+	if err != nil {
+		return err
+	}
+	c.res.other("costs", "kernel bytes a connection's end", "B", float64(grown-slab)/2/float64(len(c.clients)), fmt.Sprintf("slab, %d connections with both ends here", len(c.clients)))
 	if err := c.warmUp(ctx); err != nil { // gateways believe Redis
 		return err
 	}
@@ -225,7 +259,6 @@ func (c *costing) connects(ctx context.Context) error {
 		return err
 	}
 	c.step("%s of nobody", c.o.Last)
-	var err error
 	if c.empty, err = c.silence(ctx); err != nil {
 		return err
 	}
@@ -252,7 +285,6 @@ func (c *costing) connects(ctx context.Context) error {
 	}
 	d, n := after.since(before, &c.empty), float64(len(c.clients))
 	c.file("connect", d, n, 1000, "1,000")
-	c.res.other("costs", "connect: gateway bytes in and out", "B", float64(d.wire)/n, "clients', store's and Redis's together, before TCP and IP")
 	c.res.other("costs", "Redis bytes a connected device", "B", float64(d.keys)/n, fmt.Sprintf("used_memory of the masters, %d devices", len(c.clients)))
 	return nil
 }
@@ -275,26 +307,32 @@ func (c *costing) silence(ctx context.Context) (spent, error) {
 	return d, nil
 }
 
-// messages has pairs write at a steady pace; everything is acked, and read at once.
-func (c *costing) messages(ctx context.Context, idle spent) error {
-	c.step("%d messages/s for %s", c.o.Rate, c.o.Last)
-	n := c.o.Rate * int(c.o.Last.Seconds())
-	words := newWording(1)
+// messages has people write at a steady pace, in turn in each conversation, whose members stand one behind the other;
+// everything is acked, and read at once. With what "" nothing is filed.
+func (c *costing) messages(ctx context.Context, idle spent, what string, convs []chat.ConversationID, members, rate int) error {
+	last := c.o.Last
+	if what == "" { // the store's machine code is made, caches fill
+		last /= 4
+	}
+	c.step("%s: %d a second for %s", cmp.Or(what, "to warm up"), rate, last)
+	n := rate * int(last.Seconds())
+	words := newWording(uint64(members))
+	sent, acked, received := 0, 0, 0
 	read := protocol.ClientFrame{Type: protocol.TypeRead}
 	send := func() {
-		who := c.sent * 7919 % len(c.convs) * 2 // in turn, neighbours apart
+		i := sent * 7919 % len(convs) // neighbours aren't one after the other
 		f := protocol.ClientFrame{Type: protocol.TypeMessage}
 		f.Message = protocol.SendFrame{
-			Conversation: c.convs[who/2], ClientMessage: clientID(time.Now().UnixNano(), uint32(who), uint32(c.sent)),
+			Conversation: convs[i], ClientMessage: clientID(time.Now().UnixNano(), uint32(i), uint32(c.sent+sent)),
 			ContentType: chat.Text, Content: words.text(textBytes),
 		}
-		c.sent++
-		c.clients[who].Send(&f)
+		sent++
+		c.clients[i*members].Send(&f)
 	}
 	if err := c.on(ctx, func() {
-		c.h.sent = func(*wire.Client, *protocol.Message) { c.acked++ }
+		c.h.sent = func(*wire.Client, *protocol.Message) { acked++ }
 		c.h.message = func(to *wire.Client, m *protocol.Message, _ bool) {
-			c.received++
+			received++
 			read.Read = protocol.ReadFrame{Conversation: m.Conversation, UpTo: m.ID}
 			to.Send(&read)
 		}
@@ -308,15 +346,15 @@ func (c *costing) messages(ctx context.Context, idle spent) error {
 	began := time.Now()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for c.sent < n {
+	for due := 0; due < n; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		due := min(n, int(time.Since(began).Seconds()*float64(c.o.Rate)))
+		due = min(n, int(time.Since(began).Seconds()*float64(rate)))
 		if err := c.on(ctx, func() {
-			for c.sent < due {
+			for sent < due {
 				send()
 			}
 		}); err != nil {
@@ -324,7 +362,7 @@ func (c *costing) messages(ctx context.Context, idle spent) error {
 		}
 	}
 	if err := c.settled(ctx, c.h, func() (string, bool) {
-		return fmt.Sprintf("%d sent, %d acked, %d received", c.sent, c.acked, c.received), c.acked >= n && c.received >= n
+		return fmt.Sprintf("%d sent, %d acked, %d received", sent, acked, received), acked >= n && received >= n*(members-1)
 	}); err != nil {
 		return err
 	}
@@ -335,9 +373,15 @@ func (c *costing) messages(ctx context.Context, idle spent) error {
 	if err != nil {
 		return err
 	}
+	c.sent += n
+	c.events += n * (members - 1)
+	if what == "" {
+		return nil
+	}
 	d := after.since(before, &idle)
-	c.file("message", d, float64(n), 1e5, "100,000")
-	c.res.other("costs", "message: gateway bytes in and out", "B", float64(d.wire)/float64(n), "clients', store's and Redis's together, before TCP and IP")
-	c.res.other("costs", "Redis bytes a claim", "B", float64(d.keys)/float64(n), fmt.Sprintf("used_memory of the masters, %d messages", n))
+	c.file(what, d, float64(n), 1e5, "100,000")
+	if members == 2 {
+		c.res.other("costs", "Redis bytes a claim", "B", float64(d.keys)/float64(n), fmt.Sprintf("used_memory of the masters, %d messages", n))
+	}
 	return nil
 }

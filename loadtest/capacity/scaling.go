@@ -1,0 +1,132 @@
+package capacity
+
+import (
+	"math"
+	"strings"
+
+	"github.com/murre-chat/murre/loadtest/notation"
+	"github.com/murre-chat/murre/loadtest/result"
+)
+
+// Line is how the memory of a group of processes goes with connections: a straight line through the points of a run's
+// ramp, by least squares.
+type Line struct {
+	Group         string
+	Base          float64 // bytes at no connection
+	PerConnection float64 // bytes
+	Points        int
+	Fit           float64 // how much of the differences the line explains, 0..1
+}
+
+// Lines fits one line a group over the points up to the end of a run's ramp; a group with fewer than three has none.
+func Lines(r *result.Run) []Line {
+	to := math.Inf(1)
+	for _, e := range r.Events {
+		if e.Kind == result.EventRampDone {
+			to = e.At
+			break
+		}
+	}
+	var out []Line
+	for _, name := range result.Groups() {
+		var x, y []float64
+		for i := range r.Series.Points {
+			p := &r.Series.Points[i]
+			u, ok := p.Use[name]
+			if ok && p.At <= to+r.Series.EverySeconds && u.Bytes > 0 {
+				x, y = append(x, float64(p.Connected)), append(y, float64(u.Bytes))
+			}
+		}
+		if l, ok := fit(x, y); ok {
+			l.Group = name
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func fit(x, y []float64) (Line, bool) {
+	n := float64(len(x))
+	if n < 3 {
+		return Line{}, false
+	}
+	var sx, sy, sxx, sxy, syy float64
+	for i := range x {
+		sx, sy = sx+x[i], sy+y[i]
+	}
+	mx, my := sx/n, sy/n
+	for i := range x {
+		dx, dy := x[i]-mx, y[i]-my
+		sxx, sxy, syy = sxx+dx*dx, sxy+dx*dy, syy+dy*dy
+	}
+	if sxx == 0 {
+		return Line{}, false
+	}
+	l := Line{PerConnection: sxy / sxx, Points: len(x), Fit: 1}
+	l.Base = my - l.PerConnection*mx
+	if syy > 0 {
+		l.Fit = sxy * sxy / (sxx * syy)
+	}
+	return l, true
+}
+
+// LineTable lists the lines of runs.
+func LineTable(runs []*result.Run) string {
+	rows := [][]string{{"run", "connections", "group", "at none", "a connection", "fit"}}
+	for _, r := range runs {
+		most := 0
+		for i := range r.Series.Points {
+			most = max(most, r.Series.Points[i].Connected)
+		}
+		for _, l := range Lines(r) {
+			rows = append(rows, []string{r.Name, notation.Whole(float64(most)), l.Group, notation.Bytes(l.Base), notation.Bytes(l.PerConnection), notation.Digits(math.Round(l.Fit*1000) / 1000)})
+		}
+	}
+	if len(rows) == 1 {
+		return "No run's result is there.\n"
+	}
+	return table(rows)
+}
+
+// AccountTable sets the accounts of memory of runs beside each other: bytes a connection of each part, at the moment with
+// the most connections.
+func AccountTable(runs []*result.Run) string {
+	var parts []string
+	var accounts []*result.Memory
+	rows := [][]string{{"a connection"}}
+	for _, r := range runs {
+		m, ok := fullest(r)
+		if !ok {
+			continue
+		}
+		accounts = append(accounts, m)
+		rows[0] = append(rows[0], r.Name+", "+notation.Whole(float64(m.Connections)))
+		for _, p := range m.Parts {
+			if !strings.Contains("\n"+strings.Join(parts, "\n")+"\n", "\n"+p.Part+"\n") {
+				parts = append(parts, p.Part)
+			}
+		}
+	}
+	if len(accounts) == 0 {
+		return "No run's result is there.\n"
+	}
+	for _, name := range parts {
+		row := []string{name}
+		for _, m := range accounts {
+			text := ""
+			for _, p := range m.Parts {
+				if p.Part == name {
+					text = notation.Bytes(p.PerConn)
+				}
+			}
+			row = append(row, text)
+		}
+		rows = append(rows, row)
+	}
+	sum, all := []string{"**sum**"}, []string{"everything together"}
+	for _, m := range accounts {
+		sum = append(sum, "**"+notation.Bytes(float64(m.SumBytes)/float64(m.Connections))+"**")
+		all = append(all, notation.Bytes(float64(m.SumBytes)))
+	}
+	return table(append(rows, sum, all))
+}
