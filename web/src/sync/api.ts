@@ -386,6 +386,8 @@ export interface MessagesApi {
   receipts(conversation: ConversationId, id: MessageId): Promise<MemberReceipt[]>
   /** Messages in the cache with all words of the query, or parts of words, newest first; 50 at most unless limit says so. signal ends it. */
   searchCached(query: string, options?: { conversation?: ConversationId; limit?: number; signal?: AbortSignal }): Promise<SearchHit[]>
+  /** The nearest message with a picture before or behind another one, of those in the cache. */
+  pictureBeside(conversation: ConversationId, id: MessageId, side: 'older' | 'newer'): Promise<MessageView | undefined>
   /** Messages waiting in the outbox, failed ones included. */
   readonly outbox: Live<readonly MessageView[]>
   /** Live messages of others that were stored just now, each once: for notifications and bots. */

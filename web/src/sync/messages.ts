@@ -144,6 +144,11 @@ export class Messages implements MessagesApi {
     })
   }
 
+  async pictureBeside(conversation: string, id: string, side: 'older' | 'newer'): Promise<MessageView | undefined> {
+    const found = await this.search.picture(conversation, id, side)
+    return found && this.view(found)
+  }
+
   /** The members' watermarks, for what was missed while nobody listened. */
   async refreshReceipts(conversation: string): Promise<void> {
     const known = this.p.core.state.conversations.get(conversation)

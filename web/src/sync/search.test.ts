@@ -62,6 +62,21 @@ describe('the search in the cache', () => {
     expect(await ids('number 7', { limit: 3 })).toEqual([2297, 2287, 2279])
   })
 
+  it('finds the picture before and behind a message, however far, of that conversation only', async () => {
+    const picture = (conversation: string, n: number, more: Partial<MessageRecord> = {}): MessageRecord =>
+      ({ ...messageRecord(conversation, id(n)), contentType: 'image', media: { id: `m${n}`, contentType: 'image/png', name: '', size: 1, url: '' }, ...more })
+    await state.storage.write((tx) => tx.messages.put([
+      picture('odd', 1), picture('odd', 2201), picture('odd', 2203, { deleted: true }), picture('even', 1200), picture('odd', 2205),
+    ]))
+    const beside = async (n: number, side: 'older' | 'newer') => (await search.picture('odd', id(n), side))?.id
+    expect(await beside(2205, 'older')).toBe(id(2201))
+    expect(await beside(2201, 'older')).toBe(id(1))
+    expect(await beside(1, 'older')).toBeUndefined()
+    expect(await beside(1, 'newer')).toBe(id(2201))
+    expect(await beside(2201, 'newer')).toBe(id(2205))
+    expect(await beside(2205, 'newer')).toBeUndefined()
+  })
+
   it('ends when nobody wants it any more', async () => {
     const stop = new AbortController()
     const found = search.find('nothing like it', { signal: stop.signal })

@@ -55,6 +55,19 @@ export class Search {
     return hits.slice(0, limit)
   }
 
+  /** The nearest cached message with a picture before or behind one of the same conversation. */
+  async picture(conversation: string, from: string, side: 'older' | 'newer'): Promise<MessageRecord | undefined> {
+    const newest = side === 'older'
+    for (let at = from; ;) {
+      const bound = newest ? { to: at } : { from: at }
+      const some = await this.state.storage.read((tx) => tx.messages.stretch(conversation, { ...bound, limit: piece, newest }))
+      const shows = (m: MessageRecord) => m.id !== from && m.contentType === 'image' && m.media !== undefined && !m.deleted
+      const found = newest ? some.findLast(shows) : some.find(shows)
+      if (found || some.length < piece) return found
+      at = (newest ? some[0] : some.at(-1))!.id
+    }
+  }
+
   /** false: it ended before the oldest message. */
   private async scan(conversation: string | undefined, signal: AbortSignal | undefined, take: (m: MessageRecord) => boolean): Promise<boolean> {
     for (let to: string | undefined; ;) {

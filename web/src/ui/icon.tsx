@@ -1,6 +1,7 @@
 /** Drawn on a 24-unit grid with a 1.8 stroke. */
 const paths = {
   back: "M15 5l-7 7 7 7",
+  forward: "M9 5l7 7-7 7",
   send: "M4 12l16-8-5 16-3.5-6.5z M11.5 13.5L20 4",
   plus: "M12 5v14 M5 12h14",
   close: "M6 6l12 12 M18 6L6 18",
@@ -39,7 +40,7 @@ const paths = {
 export type IconName = keyof typeof paths;
 
 /** Directional icons turn round where the text runs from right to left. */
-const directional = new Set<IconName>(["back", "reply", "leave", "send"]);
+const directional = new Set<IconName>(["back", "forward", "reply", "leave", "send"]);
 
 export function Icon({ name, size = 22 }: { name: IconName; size?: number }) {
   return (

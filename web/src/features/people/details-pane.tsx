@@ -10,7 +10,8 @@ import { useMediaSource } from "../media/source";
 import { useClient, useConversation, useLive, useScreen, useSelfId } from "../messenger/context";
 import { sentence } from "../messenger/failure";
 import { Members } from "./members";
-import { Rename } from "./rename";
+import { NameForm } from "./name-form";
+import { PictureButtons } from "./picture-buttons";
 import css from "./people.module.css";
 
 /** What there is to know and to change about a conversation. */
@@ -57,14 +58,19 @@ function Details({ conversation }: { conversation: ConversationView }) {
           {group ? `${participantCount} ${participantCount === 1 ? "member" : "members"}` : peer === undefined ? "" : `@${peer.username}`}
         </span>
         {!group && <span className={css.heroLine}>{presenceLine(presence, new Date())}</span>}
+        {admin && <PictureButtons present={avatarUrl !== undefined} onChange={(avatar) => client.conversations.setAvatar(id, avatar)} />}
       </div>
 
       {admin && (
         <div className={css.section}>
           {renaming ? (
-            <Rename
-              conversation={conversation}
-              onDone={() => {
+            <NameForm
+              label="Name"
+              name={conversation.name}
+              missing="Give it a name."
+              className={css.renameLine}
+              onSave={async (name) => {
+                await client.conversations.rename(id, name);
                 setRenaming(false);
               }}
             />

@@ -1,13 +1,11 @@
 import { useEffect, useState } from "react";
 import type { ConversationView, Participant } from "../../sync/api";
-import { Avatar } from "../../ui/avatar";
 import { IconButton } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 import { Menu, type MenuItem } from "../../ui/menu";
-import { Name } from "../../ui/name";
-import { useMediaSource } from "../media/source";
 import { useClient, useScreen, useSelfId } from "../messenger/context";
 import { sentence } from "../messenger/failure";
+import { PersonRow } from "./person-row";
 import css from "./people.module.css";
 
 /** Who is in, and for admins: adding, removing, and roles. */
@@ -112,17 +110,8 @@ export function Members({ conversation }: { conversation: ConversationView }) {
 }
 
 function Member({ member, self, onMenu }: { member: Participant; self: boolean; onMenu: (at: { x: number; y: number }) => void }) {
-  const picture = useMediaSource(member.avatarUrl === undefined ? null : { path: member.avatarUrl });
   return (
-    <li className={css.member}>
-      <Avatar id={member.userId} name={member.displayName} url={picture} />
-      <span className={css.words}>
-        <span className={css.name}>
-          <Name>{member.displayName}</Name>
-          {self && " (you)"}
-        </span>
-        <span className={css.username}>@{member.username}</span>
-      </span>
+    <PersonRow id={member.userId} name={member.displayName} line={`@${member.username}`} avatarUrl={member.avatarUrl} self={self}>
       {member.role === "admin" && <span className={css.role}>admin</span>}
       {self ? (
         <span className={css.noMenu} />
@@ -137,7 +126,7 @@ function Member({ member, self, onMenu }: { member: Participant; self: boolean; 
           }}
         />
       )}
-    </li>
+    </PersonRow>
   );
 }
 

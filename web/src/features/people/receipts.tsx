@@ -1,12 +1,11 @@
 import { useEffect, useState } from "react";
 import type { MemberReceipt, MessageView } from "../../sync/api";
-import { Avatar } from "../../ui/avatar";
 import { Dialog } from "../../ui/dialog";
-import { Name } from "../../ui/name";
 import { Spinner } from "../../ui/spinner";
 import { Tick } from "../chat/tick";
 import { useClient, useConversation } from "../messenger/context";
 import { sentence } from "../messenger/failure";
+import { PersonRow } from "./person-row";
 import css from "./people.module.css";
 
 const order = { read: 0, delivered: 1, sent: 2 };
@@ -19,6 +18,7 @@ export function Receipts({ message, onClose }: { message: MessageView; onClose: 
   const conversation = useConversation(conversationId);
   const [receipts, setReceipts] = useState<readonly MemberReceipt[]>();
   const [failure, setFailure] = useState<string>();
+  const pictures = new Map(conversation?.participants.map((one) => [one.userId, one.avatarUrl]));
   const newest = conversation?.lastMessage?.state;
 
   useEffect(() => {
@@ -48,15 +48,11 @@ export function Receipts({ message, onClose }: { message: MessageView; onClose: 
       ) : (
         <ul className={css.members}>
           {receipts.map((one) => (
-            <li key={one.userId} className={css.member}>
-              <Avatar id={one.userId} name={one.displayName} />
-              <span className={css.words}>
-                <Name className={css.name}>{one.displayName}</Name>
-              </span>
+            <PersonRow key={one.userId} id={one.userId} name={one.displayName} avatarUrl={pictures.get(one.userId)}>
               <span className={css.status}>
                 {words[one.status]} <Tick state={one.status} />
               </span>
-            </li>
+            </PersonRow>
           ))}
         </ul>
       )}

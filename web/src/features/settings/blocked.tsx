@@ -1,9 +1,8 @@
 import { useEffect } from "react";
-import { Avatar } from "../../ui/avatar";
 import { Button } from "../../ui/button";
-import { Name } from "../../ui/name";
 import { useClient, useLive, useScreen } from "../messenger/context";
 import { sentence } from "../messenger/failure";
+import { PersonRow } from "../people/person-row";
 import css from "./settings.module.css";
 
 export function BlockedSettings() {
@@ -19,12 +18,7 @@ export function BlockedSettings() {
   return (
     <ul className={css.entries}>
       {blocked.map((user) => (
-        <li key={user.id} className={css.entry}>
-          <Avatar id={user.id} name={user.displayName} />
-          <span className={css.words}>
-            <Name className={css.entryTitle}>{user.displayName}</Name>
-            <span className={css.entryLine}>@{user.username}</span>
-          </span>
+        <PersonRow key={user.id} id={user.id} name={user.displayName} line={`@${user.username}`} avatarUrl={user.avatarUrl}>
           <Button
             tone="quiet"
             onClick={() => {
@@ -35,7 +29,7 @@ export function BlockedSettings() {
           >
             Unblock
           </Button>
-        </li>
+        </PersonRow>
       ))}
     </ul>
   );

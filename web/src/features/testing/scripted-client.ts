@@ -232,6 +232,7 @@ export function scriptedClient(
       react: note("react"),
       receipts: async () => [],
       searchCached: async () => [],
+      pictureBeside: async () => undefined,
       outbox,
       onMessage(listener) {
         heard.add(listener);
