@@ -225,6 +225,9 @@ func (s *Server) Stop() error {
 	}
 }
 
+// Done is closed when the process has ended.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
 // Died returns an error when the process has ended by itself.
 func (s *Server) Died() error {
 	select {

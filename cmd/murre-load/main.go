@@ -22,7 +22,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newBench(), newVerify(), newFaults(), newReport(), newCompare(), newCapacity())
+	root.AddCommand(newBench(), newVerify(), newFaults(), newRun(), newWorker(), newReport(), newCompare(), newCapacity())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "murre-load:", err)
 		stop()

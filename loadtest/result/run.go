@@ -33,6 +33,9 @@ type Run struct {
 	Groups        int `json:"groups"`                 // of them
 	LargestGroup  int `json:"largestGroup,omitempty"` // members
 
+	Registered int   `json:"registered,omitempty"` // sessions in the registry when all were connected
+	Repeated   int64 `json:"repeated"`             // receptions of what a device had, under the same id: allowed, and limited by a threshold
+
 	Totals    Counts      `json:"totals"`
 	Latencies []Latency   `json:"latencies"` // in the order of a report's table
 	Series    Series      `json:"series"`

@@ -75,7 +75,7 @@ type Quantiles struct {
 // Use is what a group of processes takes.
 type Use struct {
 	Processes   int     `json:"processes"`
-	Bytes       int64   `json:"bytes"`                // resident memory: proportional set sizes when readable, else RSS
+	Bytes       int64   `json:"bytes"`                // resident memory that isn't a file's, so that the program itself isn't counted once a process
 	CPUSeconds  float64 `json:"cpuSeconds"`           // used in this stretch
 	Descriptors int     `json:"fds,omitempty"`        // open
 	Goroutines  int     `json:"goroutines,omitempty"` // of gateways, as their metrics say
@@ -88,6 +88,7 @@ const (
 	GroupClients   = "clients" // workers and controller
 	GroupRedis     = "redis"
 	GroupCassandra = "cassandra"
+	GroupObjects   = "objects" // the object server
 	// GroupKernel has no processes: memory of the machine that is neither free, nor cache, nor any process's: sockets and
 	// their buffers, epoll items, page tables. Its CPU is time in softirq, outside of processes.
 	GroupKernel = "kernel"
@@ -95,7 +96,7 @@ const (
 
 // Groups is the order of groups in reports.
 func Groups() []string {
-	return []string{GroupGateways, GroupClients, GroupRedis, GroupCassandra, GroupKernel}
+	return []string{GroupGateways, GroupClients, GroupRedis, GroupCassandra, GroupObjects, GroupKernel}
 }
 
 // Kinds of events.
@@ -106,8 +107,9 @@ const (
 	EventDrainDone   = "quiet"           // everything acked and received, nothing arrives any more
 	EventRestart     = "gateway restart" // Detail names it
 	EventRestarted   = "gateway restarted"
-	EventStorm       = "storm"     // connections cut off at once; N of them
-	EventStormBack   = "storm 99%" // 99% of them connected, caught up and synced; Seconds after the storm
+	EventStorm       = "storm"      // connections cut off at once; N of them
+	EventStormOver   = "storm over" // those who were cut off begin to come back
+	EventStormBack   = "storm 99%"  // 99% of them connected, caught up and synced; Seconds since they began to come back
 	EventWorkerLost  = "worker lost"
 	EventStockLoaded = "population loaded"
 )

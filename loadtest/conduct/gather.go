@@ -1,0 +1,159 @@
+package conduct
+
+import (
+	"math"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/murre-chat/murre/loadtest/control"
+	"github.com/murre-chat/murre/loadtest/result"
+)
+
+// gather makes points out of ticks.
+type gather struct {
+	r      *run
+	points map[int]*point // not all workers have told
+	next   int            // the first that isn't finished
+	cpu    int64          // of the workers, µs, at the last point
+	all    map[[2]string]*hdrhistogram.Histogram
+}
+
+type point struct {
+	result.Point
+	told     int
+	ack, dlv *hdrhistogram.Histogram
+	clients  result.Use
+	cpu      int64
+}
+
+const (
+	longest  = 600_000_000 // µs; as the workers'
+	lateTick = 10          // points that are given up on a worker that is so many behind
+)
+
+func (g *gather) init(r *run) {
+	g.r, g.points, g.all, g.next = r, map[int]*point{}, map[[2]string]*hdrhistogram.Histogram{}, -1
+	r.res.Series.EverySeconds = r.sc.Points.Seconds()
+}
+
+// add takes a tick, and finishes points that are complete.
+func (g *gather) add(t *control.Tick) {
+	if g.next < 0 {
+		g.next = t.N
+	}
+	p := g.points[t.N]
+	if p == nil {
+		p = &point{ack: hdrhistogram.New(1, longest, 2), dlv: hdrhistogram.New(1, longest, 2)}
+		p.At = float64(t.N+1) * g.r.sc.Points.Seconds()
+		g.points[t.N] = p
+	}
+	p.told++
+	p.Connected += t.Connected
+	p.Wanted += t.Wanted
+	p.Counts.Add(&t.Counts)
+	merge(p.ack, t.Ack)
+	merge(p.dlv, t.Delivery)
+	p.clients.Processes++
+	p.clients.Bytes += t.Bytes
+	p.clients.Descriptors += t.FDs
+	p.cpu += t.CPU
+	for g.points[g.next] != nil && (g.points[g.next].told >= len(g.r.crew.hands) || t.N > g.next+lateTick) {
+		g.finish(g.next)
+		g.next++
+	}
+	if g.points[g.next] == nil && t.N > g.next+lateTick {
+		g.next = t.N // nobody told
+	}
+}
+
+// flush finishes what is left.
+func (g *gather) flush() {
+	for len(g.points) > 0 {
+		if g.points[g.next] != nil {
+			g.finish(g.next)
+		}
+		g.next++
+	}
+}
+
+func (g *gather) finish(n int) {
+	p := g.points[n]
+	delete(g.points, n)
+	p.Ack, p.Delivery = quantiles(p.ack), quantiles(p.dlv)
+	g.r.res.Totals.Add(&p.Counts)
+	p.Use = g.r.mach.point(g.r.stage.processes())
+	if p.told == len(g.r.crew.hands) {
+		if g.cpu > 0 {
+			p.clients.CPUSeconds = float64(max(p.cpu-g.cpu, 0)) / 1e6
+		}
+		g.cpu = p.cpu
+		p.Use[result.GroupClients] = p.clients
+	}
+	g.r.res.Series.Points = append(g.r.res.Series.Points, p.Point)
+	g.r.o.Display.Update(p.Point)
+}
+
+// merge adds a packed histogram; a broken one is as if it were empty.
+func merge(into *hdrhistogram.Histogram, packed string) {
+	if packed == "" {
+		return
+	}
+	if h, err := hdrhistogram.Decode([]byte(packed)); err == nil {
+		into.Merge(h)
+	}
+}
+
+// ms is µs as ms.
+func ms(micros int64) float64 { return float64(micros) / 1000 }
+
+func quantiles(h *hdrhistogram.Histogram) result.Quantiles {
+	if h.TotalCount() == 0 {
+		return result.Quantiles{}
+	}
+	return result.Quantiles{P50: ms(h.ValueAtQuantile(50)), P99: ms(h.ValueAtQuantile(99)), P999: ms(h.ValueAtQuantile(99.9)), Max: ms(h.Max())}
+}
+
+// final takes what a worker knows in the end.
+func (r *run) final(h *hand, f *control.Final) error {
+	h.base, h.full = f.Base, f.Full
+	r.repeated += f.Repeated
+	r.state += f.StateBytes
+	r.base += f.Base
+	r.full += f.Full
+	r.judge.Add(f.Found, f.Told)
+	for _, packed := range f.Histograms {
+		k := [2]string{packed.Name, packed.Phase}
+		all := r.g.all[k]
+		if all == nil {
+			all = hdrhistogram.New(1, longest, 3)
+			r.g.all[k] = all
+		}
+		merge(all, packed.HDR)
+	}
+	return nil
+}
+
+// latencies are the distributions of the whole run.
+func (r *run) latencies() (out []result.Latency) {
+	for _, phase := range []string{"steady", "storm", "all"} {
+		for _, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
+			h := r.g.all[[2]string{name, phase}]
+			if h == nil || h.TotalCount() == 0 {
+				continue
+			}
+			q := func(p float64) float64 { return ms(h.ValueAtQuantile(p)) }
+			l := result.Latency{
+				Name: name, Phase: phase, Count: h.TotalCount(), Mean: math.Round(h.Mean()) / 1000, Min: ms(h.Min()), Max: ms(h.Max()),
+				P50: q(50), P90: q(90), P99: q(99), P999: q(99.9), P9999: q(99.99),
+			}
+			for _, b := range h.CumulativeDistributionWithTicks(5) {
+				l.Curve = append(l.Curve, result.CurvePoint{Share: b.Quantile / 100, Ms: ms(b.ValueAt)})
+			}
+			if b, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil {
+				l.HDR = string(b)
+			}
+			out = append(out, l)
+		}
+	}
+	return out
+}
