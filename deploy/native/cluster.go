@@ -29,7 +29,7 @@ type Options struct {
 
 	Binary      string   // bin/murre; needed for what follows
 	RF          int      // replicas a datacenter that `murre migrate` is told; 0: as many as nodes, at most 3
-	Gateways    int      // 127.0.20.31 …, rate limits off
+	Gateways    int      // 127.0.20.31 …, without the balancer's address; rate limits off; at most 223
 	GatewayArgs []string // added to `murre serve` of every gateway
 	HAProxy     bool     // 127.0.20.41, before the gateways
 
@@ -88,6 +88,9 @@ const (
 	balancerAt   = 41
 )
 
+// startedAtOnce is how many gateways start together: many on few cores would all be late.
+const startedAtOnce = 8
+
 // Up starts a cluster and returns once all of it serves. Members that already run in the same folder are kept; processes
 // that an earlier cluster left in the folder and that don't belong to this one are ended. On an error nothing is ended:
 // look at the logs, then call Down on the folder.
@@ -120,6 +123,7 @@ func (c *Cluster) startAll(ctx context.Context, replicas int) error {
 	}
 	for _, prefix := range []string{"gateway-", balancer} {
 		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(startedAtOnce)
 		for _, m := range c.kind(prefix) {
 			g.Go(func() error { return c.startAndWait(ctx, m) })
 		}

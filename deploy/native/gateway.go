@@ -62,10 +62,14 @@ func (c *Cluster) planGateways(opt Options) error {
 // gateway-N. It isn't started (Start, Launch), and a balancer that was planned before doesn't know it.
 func (c *Cluster) AddGateway(args ...string) (string, error) {
 	n := len(c.kind("gateway-")) + 1
-	name, ip := fmt.Sprintf("gateway-%d", n), c.ip(gatewayFirst+n-1)
-	if gatewayFirst+n-1 >= balancerAt {
-		return "", fmt.Errorf("%s: a native cluster has room for %d gateways", name, balancerAt-gatewayFirst)
+	name, last := fmt.Sprintf("gateway-%d", n), gatewayFirst+n-1
+	if last >= balancerAt {
+		last++ // the balancer's
 	}
+	if last > 254 {
+		return "", fmt.Errorf("%s: a native cluster has room for %d gateways", name, 254-gatewayFirst)
+	}
+	ip := c.ip(last)
 	home := filepath.Join(c.dir, "data", name)
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
@@ -79,7 +83,7 @@ func (c *Cluster) AddGateway(args ...string) (string, error) {
 	c.add(&process{
 		name: name, dir: c.dir, cwd: home, argv: append(argv, args...),
 		ready: httpProbe("http://" + admin + "/readyz"), wait: 2 * time.Minute,
-	}, gatewayFirst+n-1, GatewayPort)
+	}, last, GatewayPort)
 	return name, nil
 }
 
