@@ -2,12 +2,15 @@ import { lazy, Suspense, useEffect } from "react";
 import { OverlayHost } from "../../ui/overlay";
 import { Toast } from "../../ui/toast";
 import { Banner } from "../connection/banner";
-import { ChatPane } from "../chat/chat-pane";
 import { ListPane } from "../conversations/list-pane";
 import { usePageSignals } from "../notifications/page-signals";
 import { useClient, useLive, useScreen } from "./context";
 import css from "./messenger.module.css";
 
+/** Read at once by who opens a conversation, and soon by who is signed in: not by who still has to sign in. */
+export const loadChat = () => import("../chat/chat-pane");
+
+const ChatPane = lazy(() => loadChat().then((all) => ({ default: all.ChatPane })));
 const AuthScreen = lazy(() => import("../auth/auth-screen").then((all) => ({ default: all.AuthScreen })));
 const DetailsPane = lazy(() => import("../people/details-pane"));
 const Dialogs = lazy(() => import("./dialogs"));
@@ -36,6 +39,9 @@ function Panes({ page }: { page: boolean }) {
   const dialog = useScreen((screen) => screen.dialog);
   const focusSearch = useScreen((screen) => screen.focusSearch);
   usePageSignals(page);
+  useEffect(() => {
+    loadChat().catch(() => undefined);
+  }, []);
 
   useEffect(() => {
     if (!page) return;
@@ -63,7 +69,13 @@ function Panes({ page }: { page: boolean }) {
           <ListPane />
         </div>
         <div className={css.chat}>
-          {conversationId === null ? <Welcome /> : <ChatPane key={conversationId} conversationId={conversationId} />}
+          {conversationId === null ? (
+            <Welcome />
+          ) : (
+            <Suspense fallback={<div aria-busy="true" />}>
+              <ChatPane key={conversationId} conversationId={conversationId} />
+            </Suspense>
+          )}
         </div>
         {conversationId !== null && details && (
           <section className={css.details} aria-label="Details">

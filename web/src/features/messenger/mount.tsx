@@ -2,7 +2,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import type { ConversationId, MurreClient } from "../../sync/api";
 import { MessengerContext } from "./context";
-import { Messenger } from "./messenger";
+import { loadChat, Messenger } from "./messenger";
 import { createScreen } from "./screen";
 import { browserTrail, routeOf } from "./trail";
 
@@ -20,6 +20,7 @@ export function mountMessenger(element: HTMLElement, client: MurreClient, { page
   const unfollow = trail?.follow((route) => {
     screen.getState().restore(route);
   });
+  if (screen.getState().route.conversationId !== null) loadChat().catch(() => undefined);
   const root = createRoot(element);
   root.render(
     <StrictMode>
