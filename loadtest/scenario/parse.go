@@ -83,7 +83,7 @@ func (s *Scenario) defaults() {
 	s.Storm.Spread = 10 * time.Second
 	s.Restart.Pause = 5 * time.Second
 	s.Check = Check{Quiet: 2 * time.Minute, Again: 1000, Histories: 200}
-	repeated := 0.05
+	repeated := 0.5
 	s.Thresholds.RepeatedShare = &repeated
 }
 

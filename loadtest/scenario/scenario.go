@@ -164,6 +164,8 @@ type Thresholds struct {
 	MemoryBytes      *float64 `yaml:"memoryBytes"`      // of everything of the run, at the end of the steady time, at most
 	BytesAConnection *float64 `yaml:"bytesAConnection"` // of the workers', at most
 	ErrorShare       *float64 `yaml:"errorShare"`       // error frames over messages, at most
-	RepeatedShare    *float64 `yaml:"repeatedShare"`    // receptions that were not the first, over all, at most; default 0.05
-	GrowthPerHour    *float64 `yaml:"growthPerHour"`    // of the gateways' memory, as a share of it, at most
+	// RepeatedShare is receptions that were not the first, over all, at most: a message may come again after it was sent
+	// again, or when a push and the log both bring it. A server that shows everything twice has 1. Default 0.5.
+	RepeatedShare *float64 `yaml:"repeatedShare"`
+	GrowthPerHour *float64 `yaml:"growthPerHour"` // of the gateways' memory, as a share of it, at most
 }

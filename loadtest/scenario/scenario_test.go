@@ -20,7 +20,7 @@ func TestDefaults(t *testing.T) {
 	require.Zero(t, s.Messages.GroupShare, "there are no groups")
 	require.Equal(t, time.Second, s.Points)
 	require.Greater(t, s.Ramp.Within, time.Minute)
-	require.InDelta(t, 0.05, *s.Thresholds.RepeatedShare, 1e-9)
+	require.InDelta(t, 0.5, *s.Thresholds.RepeatedShare, 1e-9)
 	require.Nil(t, s.Thresholds.P99AckMs)
 }
 

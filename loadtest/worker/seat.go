@@ -212,13 +212,13 @@ func (w *Worker) Closed(c *wire.Client, err error) {
 			s.attempts = 0
 		}
 	}
-	w.tally.fail(closeKind(err))
+	w.tally.fail(closeKind(err, s.up))
 	w.down(s)
 	w.failed(s, now)
 }
 
 // closeKind names the end of a connection for counting.
-func closeKind(err error) string {
+func closeKind(err error, was bool) string {
 	var closed *wire.CloseError
 	var refused *wire.RefusedError
 	switch {
@@ -226,6 +226,8 @@ func closeKind(err error) string {
 		return fmt.Sprintf("close %d", closed.Code)
 	case errors.As(err, &refused):
 		return fmt.Sprintf("refused %d", refused.Status)
+	case !was:
+		return "dial"
 	}
 	return "cut off"
 }
