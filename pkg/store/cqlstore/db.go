@@ -68,7 +68,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 			return nil, err
 		}
 	}
-	d.session, d.quiet, err = connect(ctx, &d.o, o.Keyspace, d.serialLevel, retryOnce{&d.stats})
+	d.session, d.quiet, err = connect(ctx, &d.o, o.Keyspace, d.serialLevel, retryOnce{&d.stats}, d.guard.Restore)
 	if err != nil {
 		return nil, withoutKeyspace(ctx, &d.o, err)
 	}
@@ -161,8 +161,9 @@ func cluster(o *Options) *gocql.ClusterConfig {
 	return c
 }
 
-// connect opens a session that asks only the nodes of o.DC, replicas first, and those that don't answer last.
-func connect(ctx context.Context, o *Options, keyspace string, serial gocql.Consistency, retry gocql.RetryPolicy) (gocqlx.Session, *quietLast, error) {
+// connect opens a session that asks only the nodes of o.DC, replicas first, and those that don't answer last; answers is told
+// when one of these does.
+func connect(ctx context.Context, o *Options, keyspace string, serial gocql.Consistency, retry gocql.RetryPolicy, answers func()) (gocqlx.Session, *quietLast, error) {
 	c := cluster(o)
 	c.Keyspace = keyspace
 	c.Consistency = gocql.LocalQuorum
@@ -173,7 +174,7 @@ func connect(ctx context.Context, o *Options, keyspace string, serial gocql.Cons
 	c.RetryPolicy = retry
 	// A LOCAL_QUORUM that another datacenter answers is its quorum, not ours: never fail over to one.
 	quiet := newQuietLast(gocql.TokenAwareHostPolicy(
-		gocql.DCAwareRoundRobinPolicy(o.DC, gocql.HostPolicyOptionDisableDCFailover), gocql.AvoidSlowReplicas(busyReplica)), o.attempt(), o.Log)
+		gocql.DCAwareRoundRobinPolicy(o.DC, gocql.HostPolicyOptionDisableDCFailover), gocql.AvoidSlowReplicas(busyReplica)), o.attempt(), answers, o.Log)
 	c.PoolConfig.HostSelectionPolicy = quiet
 	s, err := dial(ctx, o, c)
 	if err != nil {

@@ -27,7 +27,9 @@ type quietLast struct {
 	window time.Duration // of silentAfter timeouts: one attempt's
 	// ask puts a question to one node.
 	ask func(ctx context.Context, h *gocql.HostInfo) error
-	log *slog.Logger
+	// answers is told when a silent node answers again.
+	answers func()
+	log     *slog.Logger
 	// over ends the questions.
 	over context.Context
 	end  context.CancelFunc
@@ -44,8 +46,8 @@ type quietNode struct {
 	next     int
 }
 
-func newQuietLast(inner gocql.HostSelectionPolicy, window time.Duration, log *slog.Logger) *quietLast {
-	q := &quietLast{HostSelectionPolicy: inner, window: window, log: log, nodes: make(map[string]*quietNode)}
+func newQuietLast(inner gocql.HostSelectionPolicy, window time.Duration, answers func(), log *slog.Logger) *quietLast {
+	q := &quietLast{HostSelectionPolicy: inner, window: window, answers: answers, log: log, nodes: make(map[string]*quietNode)}
 	q.over, q.end = context.WithCancel(context.Background())
 	return q
 }
@@ -123,7 +125,7 @@ func (q *quietLast) forget(h *gocql.HostInfo) {
 	delete(q.nodes, h.HostID())
 	q.mu.Unlock()
 	if n != nil {
-		q.speaks(h, n)
+		q.speaks(n)
 	}
 }
 
@@ -163,21 +165,23 @@ func (q *quietLast) untilHeard(h *gocql.HostInfo, n *quietNode) {
 		ctx, cancel := context.WithTimeout(q.over, q.window)
 		err := q.ask(ctx, h)
 		cancel()
-		if err == nil {
-			q.speaks(h, n)
+		if err == nil && q.speaks(n) {
+			q.log.Info("a CQL node answers again", "node", h.ConnectAddressAndPort())
+			q.answers()
 		}
 	}
 }
 
-func (q *quietLast) speaks(h *gocql.HostInfo, n *quietNode) {
+// speaks ends a node's being silent; false: it was not.
+func (q *quietLast) speaks(n *quietNode) bool {
 	if !n.silent.CompareAndSwap(true, false) {
-		return
+		return false
 	}
 	q.silent.Add(-1)
 	q.mu.Lock()
 	n.timeouts = [silentAfter]time.Time{}
 	q.mu.Unlock()
-	q.log.Info("a CQL node answers again, or is gone", "node", h.ConnectAddressAndPort())
+	return true
 }
 
 // heard is a chosen node that tells the policy what came of it.

@@ -71,9 +71,9 @@ func wantOrder(t *testing.T, q *quietLast, want ...int) {
 func TestSilentNodeIsAskedLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var answers atomic.Bool
-		var asked atomic.Int32
+		var asked, told atomic.Int32
 		nodes := threeNodes()
-		q := newQuietLast(nodes, 2*time.Second, slog.New(slog.DiscardHandler))
+		q := newQuietLast(nodes, 2*time.Second, func() { told.Add(1) }, slog.New(slog.DiscardHandler))
 		q.ask = func(_ context.Context, h *gocql.HostInfo) error {
 			asked.Add(1)
 			if h != nodes.hosts[0] {
@@ -113,6 +113,9 @@ func TestSilentNodeIsAskedLast(t *testing.T) {
 		answers.Store(true)
 		time.Sleep(askAgain)
 		wantOrder(t, q, 1, 2, 3)
+		if told.Load() != 1 {
+			t.Errorf("told %d times that it answers", told.Load())
+		}
 
 		// It begins anew: what was counted before is forgotten.
 		for range silentAfter - 1 {
@@ -125,7 +128,7 @@ func TestSilentNodeIsAskedLast(t *testing.T) {
 func TestAllSilentNodesAreAskedInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes := threeNodes()
-		q := newQuietLast(nodes, 2*time.Second, slog.New(slog.DiscardHandler))
+		q := newQuietLast(nodes, 2*time.Second, func() { t.Error("none answered") }, slog.New(slog.DiscardHandler))
 		q.ask = func(ctx context.Context, _ *gocql.HostInfo) error { <-ctx.Done(); return ctx.Err() }
 		for _, h := range nodes.hosts {
 			for range silentAfter {
