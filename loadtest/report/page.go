@@ -89,7 +89,7 @@ func tiles(r *result.Run) []tile {
 	for _, name := range []string{result.LatencyAck, result.LatencyDelivery} {
 		for _, phase := range []string{"steady", "all"} {
 			if l, ok := r.Latency(name, phase); ok && l.Count > 0 {
-				out = append(out, tile{Name: name + ", p50 · p99", Value: notation.Digits(l.P50) + " · " + notation.Digits(l.P99) + " ms"})
+				out = append(out, tile{Name: name + ", p50 · p99", Value: notation.Millis.Text(l.P50) + " · " + notation.Millis.Text(l.P99)})
 				break
 			}
 		}

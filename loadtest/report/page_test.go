@@ -61,7 +61,7 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{
 		"Connections", "Messages a second", "From due to acknowledged, over time", "From due to received, over time", "Percentiles, steady",
 		"Memory by group of processes", "CPU by group of processes, in cores", "Errors a second, by code", "Goroutines",
-		"Thresholds", "p99DeliveryMs", "✓ kept", "Checker", "✓ green", "Memory, all connected", "The parts add up to that but for 120 MiB",
+		"Thresholds", "p99DeliveryMs", "✓ kept", "Checker", "✓ green", "Memory, all connected", "What was found adds up to that but for 120 MiB",
 		"Growth over the steady time", "gateway restart gateway-1", "close 1001", "connections: 200000", "99 % back after the storm", "a connection",
 	} {
 		require.Contains(t, text, want)
@@ -171,13 +171,16 @@ func TestPoor(t *testing.T) {
 // TestExplained: the account says by how much it is off, and which way.
 func TestExplained(t *testing.T) {
 	m := &result.Memory{SumBytes: 800, InUseBytes: 2000, BeforeBytes: 1000}
-	require.Contains(t, explained(m, 800), "200 B (20.0 %) are in none of the parts")
+	require.Contains(t, explained(m, 800), "the run took 1000 B. 200 B (20.0 %) weren't found")
 	m.SumBytes = 1300
-	require.Contains(t, explained(m, 1300), "300 B (30.0 %) more")
+	require.Contains(t, explained(m, 1300), "300 B more: programs beside")
 	m.SumBytes = 990
 	require.Contains(t, explained(m, 990), "but for 10 B (1.0 %)")
 	require.Contains(t, explained(m, 900), "The lines add up to 900 B and not")
 	require.Contains(t, explained(&result.Memory{SumBytes: 1}, 1), "wasn't read")
+	// A run that has a line for what is left adds up by itself; the line is what is told.
+	m.SumBytes, m.Parts = 1000, []result.MemoryPart{{Part: "gateways", Bytes: 700}, {Part: notFound, Bytes: 300}}
+	require.Contains(t, explained(m, 1000), "300 B (30.0 %) weren't found")
 }
 
 // TestShareText: percentiles as they are said.

@@ -18,8 +18,13 @@ type source struct {
 	dashed bool
 }
 
-// groupColours gives each group of processes its colour on every plot.
-func groupColour(name string) int { return max(0, slices.Index(result.Groups(), name)) }
+// groupColour gives each group of processes its colour on every plot.
+func groupColour(name string) int {
+	if i := slices.Index(result.Groups(), name); i >= 0 {
+		return i
+	}
+	return len(result.Groups()) + 1
+}
 
 // over makes a line of something at each point.
 func (s *source) over(name string, colour int, value func(p *result.Point, seconds float64) float64) line {

@@ -63,7 +63,10 @@ func measured(v float64, unitName string) string {
 	case "ms":
 		return notation.Millis.Text(v)
 	case "":
-		return notation.Whole(v)
+		if v == math.Trunc(v) {
+			return notation.Whole(v)
+		}
+		return notation.Digits(v)
 	}
 	return notation.Digits(v) + " " + unitName
 }
@@ -200,17 +203,24 @@ func explained(m *result.Memory, parts float64) string {
 	}
 	grown := float64(m.InUseBytes - m.BeforeBytes)
 	off := grown - float64(m.SumBytes)
+	for _, p := range m.Parts {
+		if p.Part == notFound { // the run's own line for what is left
+			off += float64(p.Bytes)
+		}
+	}
 	text += fmt.Sprintf("The machine had %s in use (all its memory less what is available), %s of it before anything of the run had started: the run took %s. ",
 		notation.Bytes(float64(m.InUseBytes)), notation.Bytes(float64(m.BeforeBytes)), notation.Bytes(grown))
 	switch {
 	case math.Abs(off) <= 0.05*math.Max(grown, 1):
-		return text + fmt.Sprintf("The parts add up to that but for %s (%s).", notation.Bytes(math.Abs(off)), percent(math.Abs(off), grown))
+		return text + fmt.Sprintf("What was found adds up to that but for %s (%s).", notation.Bytes(math.Abs(off)), percent(math.Abs(off), grown))
 	case off > 0:
-		return text + fmt.Sprintf("%s (%s) are in none of the parts: kernel memory that isn't listed, or programs beside the run.", notation.Bytes(off), percent(off, grown))
+		return text + fmt.Sprintf("%s (%s) weren't found: kernel memory that isn't listed, or programs beside the run.", notation.Bytes(off), percent(off, grown))
 	}
-	return text + fmt.Sprintf("The parts have %s (%s) more: pages of programs that the page cache holds anyway count as available, and what ran before may have given memory back.",
-		notation.Bytes(-off), percent(-off, grown))
+	return text + fmt.Sprintf("What was found is %s more: programs beside the run gave memory back meanwhile, and pages of programs that the page cache holds anyway count as available.", notation.Bytes(-off))
 }
+
+// notFound is the part of an account that stands for what is in none of the others.
+const notFound = "not found"
 
 func slopes(r *result.Run) table {
 	t := table{Title: "Growth over the steady time", Note: "A straight line through the series, by least squares.", Head: heads("", "at its begin", "at its end", "an hour")}
