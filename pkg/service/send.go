@@ -121,6 +121,9 @@ func (s *Service) sendAgain(ctx context.Context, c Caller, m *chat.Membership, m
 	case err == nil:
 		s.merge(held.Message)
 		stored.Status = chat.Sent
+		if !stored.Deleted && stored.MediaID == msg.MediaID {
+			stored.Media = msg.Media // the row holds its id alone, and whoever gets this again shows what hangs on it
+		}
 		return s.commit(ctx, c, m, stored, held, true)
 	case !errors.Is(err, store.ErrNotFound):
 		return SendResult{}, chat.Unavailable("look for an earlier attempt", err)

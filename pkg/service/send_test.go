@@ -269,3 +269,28 @@ func TestLateCommitIsUnknown(t *testing.T) {
 		t.Fatalf("history %+v", again)
 	}
 }
+
+// What hangs on a message hangs on it when it is sent again too: its row holds the media's id alone.
+func TestSentAgainWithItsMedia(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	m, err := r.NewMedia(t.Context(), p[0], MediaRequest{Conversation: conv, ContentType: "image/png", Size: 3, Name: "x.png"})
+	r.code(err, 0)
+	m, err = r.FinishMedia(t.Context(), p[0], m)
+	r.code(err, 0)
+	req := request(conv, "look")
+	req.ContentType, req.Media = chat.Image, m.ID
+	for range 2 {
+		r.pushes.take(0)
+		res, err := r.Send(t.Context(), p[0], req)
+		r.code(err, 0)
+		if res.Message.Media == nil || res.Message.Media.Name != "x.png" {
+			t.Errorf("resend %t: the sender gets %+v", req.Resend, res.Message)
+		}
+		if ps := r.pushes.take(chat.PushMessage); len(ps) != 1 || ps[0].Message.Media == nil {
+			t.Errorf("resend %t: the others get %+v", req.Resend, ps)
+		}
+		req.Resend = true
+	}
+}
