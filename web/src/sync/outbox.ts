@@ -154,7 +154,6 @@ export class Outbox {
   }
 
   async discard(clientMessageId: string): Promise<void> {
-    this.uploads.cancel(clientMessageId)
     await this.core.state.write(async (tx, change) => {
       const record = await tx.outbox.get(clientMessageId)
       if (!record) return
@@ -170,8 +169,10 @@ export class Outbox {
 
   /** Stops an upload; the message waits as failed. */
   async pause(clientMessageId: string): Promise<void> {
-    this.uploads.cancel(clientMessageId)
+    // Noted before it ends: a message whose upload ended without a word would be sent from the beginning.
     await this.change(clientMessageId, (r) => ({ ...r, paused: true, state: 'failed', error: { code: 'CANCELLED', message: 'the upload was cancelled' } }))
+    await this.core.state.current()
+    this.uploads.cancel(clientMessageId)
     void this.land(clientMessageId)
   }
 
@@ -214,9 +215,12 @@ export class Outbox {
     const id = record.clientMessageId
     const flight: Flight = { clientMessageId: id, timer: undefined, waiting: true }
     this.flights.set(record.conversationId, flight)
+    // Of one that was stopped the end may come when the next is under way already.
+    const ours = () => this.flights.get(record.conversationId) === flight
     this.uploads.run(record).then(
-      () => void this.land(id),
+      () => { if (ours()) void this.land(id) },
       (error: ClientError) => {
+        if (!ours()) return
         if (error.code === 'CANCELLED') void this.land(id)
         else void this.failedTry(id, error)
       },

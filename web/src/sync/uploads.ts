@@ -69,7 +69,7 @@ export class Uploads {
       if (failure.code === 'NOT_FOUND' || failure.code === 'FORBIDDEN') await this.change(id, ({ upload: _upload, ...r }) => r)
       throw failure
     } finally {
-      this.aborts.delete(id)
+      if (this.aborts.get(id) === abort) this.aborts.delete(id)
       this.changed.emit(id)
     }
   }
