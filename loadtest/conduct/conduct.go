@@ -63,7 +63,16 @@ type run struct {
 
 // Run does a run and returns what came of it. The result is there whenever the run got so far as to have one, also with an
 // error, which says why it ended early. What was measured isn't an error: see Run.OK of the result.
-func Run(ctx context.Context, o Options) (res *result.Run, err error) {
+func Run(ctx context.Context, o Options) (*result.Run, error) {
+	r := newRun(o)
+	var err error
+	if r.stage, err = newStage(r); err != nil {
+		return r.res, err
+	}
+	return r.do(ctx)
+}
+
+func newRun(o Options) *run {
 	r := &run{o: o, sc: o.Scenario, began: time.Now()}
 	r.mach = newMeter()
 	r.res = &result.Run{
@@ -76,6 +85,11 @@ func Run(ctx context.Context, o Options) (res *result.Run, err error) {
 	})
 	r.judge = ledger.NewJudge(r.p)
 	r.g.init(r)
+	return r
+}
+
+// do does the run on its stage.
+func (r *run) do(ctx context.Context) (res *result.Run, err error) {
 	defer func() {
 		// Ending takes its time, whatever ended the run.
 		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
@@ -83,9 +97,7 @@ func Run(ctx context.Context, o Options) (res *result.Run, err error) {
 		if r.crew != nil {
 			r.crew.close()
 		}
-		if r.stage != nil {
-			err = errors.Join(err, r.stage.close(down, !r.o.Keep && err == nil && r.res.OK))
-		}
+		err = errors.Join(err, r.stage.close(down, !r.o.Keep && err == nil && r.res.OK))
 		if err != nil {
 			r.res.OK, r.res.Failure = false, err.Error()
 		}
@@ -121,9 +133,6 @@ func (r *run) event(e result.Event) {
 func (r *run) setUp(ctx context.Context) error {
 	var err error
 	began := time.Now()
-	if r.stage, err = newStage(r); err != nil {
-		return err
-	}
 	loaded := 0
 	tell := func(done, all int) {
 		if tenth := 10 * done / all; tenth > loaded {
