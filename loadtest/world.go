@@ -2,9 +2,7 @@ package loadtest
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,22 +12,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/murre-chat/murre/loadtest/population"
 	"github.com/murre-chat/murre/loadtest/wire"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/client"
 )
 
 func cores() int { return runtime.NumCPU() }
-
-// token mints an HS256 JWT for a subject; the server makes the user on first sight.
-func token(secret []byte, subject string) string {
-	now := time.Now().Unix()
-	head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
-	body := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"sub":%q,"iat":%d,"exp":%d}`, subject, now-1, now+24*3600))
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(head + "." + body))
-	return head + "." + body + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
 
 // person is a user of the server under test.
 type person struct {
@@ -44,7 +33,7 @@ func people(s *Server, family string, n int) []*person {
 	ps := make([]*person, n)
 	for i := range ps {
 		subject := fmt.Sprintf("%s%d", family, i)
-		ps[i] = &person{subject: subject, token: token(s.Secret, subject)}
+		ps[i] = &person{subject: subject, token: population.Token(s.Secret, subject)}
 	}
 	return ps
 }

@@ -43,17 +43,18 @@ func Total(s *scenario.Scenario) time.Duration {
 
 // run is one run.
 type run struct {
-	o     Options
-	sc    *scenario.Scenario
-	p     *population.Population
-	stage stage
-	crew  *crew
-	began time.Time
-	res   *result.Run
-	g     gather
-	watch *watch
-	mach  *meter
-	judge *ledger.Judge
+	o      Options
+	sc     *scenario.Scenario
+	p      *population.Population
+	stage  stage
+	crew   *crew
+	began  time.Time
+	res    *result.Run
+	g      gather
+	watch  *watch
+	mach   *meter
+	judge  *ledger.Judge
+	gauges *gauges
 
 	// Moments in seconds of the run; 0: not reached.
 	rampBegan, rampDone, steadyFrom, steadyTo, stormBegan, stormBack float64
@@ -74,7 +75,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 
 func newRun(o Options) *run {
 	r := &run{o: o, sc: o.Scenario, began: time.Now()}
-	r.mach = newMeter()
+	r.mach, r.gauges = newMeter(), newGauges()
 	r.res = &result.Run{
 		Format: result.Format, Name: r.sc.Name, About: r.sc.About, Scenario: r.sc.Text(), Seed: r.sc.Seed, Engine: r.sc.Server.Engine,
 		Began: r.began.UTC(), Command: o.Command, Busy: loadAverage(), Users: r.sc.Users.Count,
@@ -90,7 +91,10 @@ func newRun(o Options) *run {
 
 // do does the run on its stage.
 func (r *run) do(ctx context.Context) (res *result.Run, err error) {
+	running, stop := context.WithCancel(ctx)
 	defer func() {
+		stop()
+		r.gauges.wait.Wait()
 		// Ending takes its time, whatever ended the run.
 		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
 		defer cancel()
@@ -102,7 +106,7 @@ func (r *run) do(ctx context.Context) (res *result.Run, err error) {
 			r.res.OK, r.res.Failure = false, err.Error()
 		}
 	}()
-	err = r.all(ctx)
+	err = r.all(running)
 	r.finish()
 	return r.res, err
 }
@@ -179,7 +183,7 @@ func (r *run) ramp(ctx context.Context) error {
 	if r.registered, err = r.stage.registered(ctx); err != nil {
 		return err
 	}
-	r.remember(ctx, "all connected")
+	r.remember("all connected")
 	if r.sc.Duration >= time.Minute {
 		return r.stage.settled(ctx, func() error { return r.pump(ctx, time.Second, nil) })
 	}
@@ -211,7 +215,7 @@ func (r *run) steady(ctx context.Context) error {
 	}
 	r.steadyTo = r.now()
 	r.event(result.Event{Kind: result.EventSteadyDone})
-	r.remember(ctx, "end")
+	r.remember("end")
 	return nil
 }
 
@@ -305,7 +309,7 @@ func (r *run) end(ctx context.Context) error {
 }
 
 // remember takes the account of memory.
-func (r *run) remember(ctx context.Context, moment string) {
+func (r *run) remember(moment string) {
 	m := r.mach.account(r.stage.processes(), r.crew.pids())
 	m.At, m.Moment = r.now(), moment
 	m.Connections = r.crew.sum(func(t *control.Tick) int { return t.Connected })
@@ -315,7 +319,6 @@ func (r *run) remember(ctx context.Context, moment string) {
 		}
 	}
 	r.res.Memory = append(r.res.Memory, m)
-	_ = ctx
 }
 
 // dir is a folder of the run's.

@@ -1,7 +1,9 @@
 package conduct
 
 import (
+	"context"
 	"math"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -37,7 +39,7 @@ func (g *gather) init(r *run) {
 }
 
 // add takes a tick, and finishes points that are complete.
-func (g *gather) add(t *control.Tick) {
+func (g *gather) add(ctx context.Context, t *control.Tick) {
 	if g.next < 0 {
 		g.next = t.N
 	}
@@ -60,10 +62,18 @@ func (g *gather) add(t *control.Tick) {
 	for g.points[g.next] != nil && (g.points[g.next].told >= len(g.r.crew.hands) || t.N > g.next+lateTick) {
 		g.finish(g.next)
 		g.next++
+		if len(g.r.res.Series.Points)%g.r.askEvery() == 0 {
+			g.r.gauges.ask(ctx, g.r.stage.admins())
+		}
 	}
 	if g.points[g.next] == nil && t.N > g.next+lateTick {
 		g.next = t.N // nobody told
 	}
+}
+
+// askEvery is how many points lie between two rounds of questions to the gateways: half a minute, less in short runs.
+func (r *run) askEvery() int {
+	return max(1, int(min(30*time.Second, r.sc.Duration/30)/r.sc.Points))
 }
 
 // flush finishes what is left.
@@ -82,6 +92,14 @@ func (g *gather) finish(n int) {
 	p.Ack, p.Delivery = quantiles(p.ack), quantiles(p.dlv)
 	g.r.res.Totals.Add(&p.Counts)
 	p.Use = g.r.mach.point(g.r.stage.processes())
+	if told := g.r.gauges.take(); told != nil {
+		u := p.Use[result.GroupGateways]
+		u.Goroutines, u.HeapBytes, u.Descriptors = told.Goroutines, told.HeapBytes, told.Descriptors
+		if u.Processes == 0 { // elsewhere
+			u.Processes, u.Bytes = len(g.r.stage.admins()), told.Bytes
+		}
+		p.Use[result.GroupGateways] = u
+	}
 	if p.told == len(g.r.crew.hands) {
 		if g.cpu > 0 {
 			p.clients.CPUSeconds = float64(max(p.cpu-g.cpu, 0)) / 1e6

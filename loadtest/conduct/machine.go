@@ -15,15 +15,13 @@ type meter struct {
 	before memory
 	cpu    map[int]time.Duration // of processes, at the last point
 	irq    time.Duration         // of the kernel outside of processes, at the last point
-	n      int                   // points
-	fds    map[string]int        // by group, at the last point that counted them
 }
 
 // memory is what the machine says of its memory, bytes.
 type memory struct{ total, available, slab, tables, stacks, perCPU, sockets int64 }
 
 func newMeter() *meter {
-	return &meter{before: readMemory(), cpu: map[int]time.Duration{}, irq: softirq(), fds: map[string]int{}}
+	return &meter{before: readMemory(), cpu: map[int]time.Duration{}, irq: softirq()}
 }
 
 func readMemory() memory {
@@ -103,30 +101,18 @@ func softirq() time.Duration {
 	return time.Duration(hard+soft) * clockTick
 }
 
-// fdsEvery is how many points lie between two counts of descriptors: with a million of them a count takes its time.
-const fdsEvery = 10
-
 // point is what groups of processes take now, and what they took since the last point.
 func (m *meter) point(groups map[string][]int) map[string]result.Use {
 	out := map[string]result.Use{}
 	cpu := map[int]time.Duration{}
 	for group, pids := range groups {
 		u := result.Use{Processes: len(pids)}
-		fds := 0
 		for _, pid := range pids {
 			u.Bytes += anonymous(pid)
 			cpu[pid] = cpuTime(pid)
 			if was, ok := m.cpu[pid]; ok {
 				u.CPUSeconds += (cpu[pid] - was).Seconds()
 			}
-			if m.n%fdsEvery == 0 && group == result.GroupGateways {
-				if list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err == nil {
-					fds += len(list)
-				}
-			}
-		}
-		if m.n%fdsEvery == 0 {
-			u.Descriptors = fds
 		}
 		out[group] = u
 	}
@@ -134,7 +120,6 @@ func (m *meter) point(groups map[string][]int) map[string]result.Use {
 	irq, now := softirq(), readMemory()
 	out[result.GroupKernel] = result.Use{Bytes: max(now.kernel()-m.before.kernel(), 0), CPUSeconds: (irq - m.irq).Seconds()}
 	m.irq = irq
-	m.n++
 	return out
 }
 

@@ -30,7 +30,7 @@ func (r *run) pump(ctx context.Context, limit time.Duration, until func() bool) 
 			}
 			return fmt.Errorf("%w (%s)", errLate, limit)
 		case s := <-r.crew.said:
-			if err := r.take(s); err != nil {
+			if err := r.take(ctx, s); err != nil {
 				return err
 			}
 			if until != nil && until() {
@@ -45,7 +45,7 @@ func (r *run) pump(ctx context.Context, limit time.Duration, until func() bool) 
 }
 
 // take handles one thing that a worker said.
-func (r *run) take(s said) error {
+func (r *run) take(ctx context.Context, s said) error {
 	h := r.crew.hands[s.worker]
 	a := &s.answer
 	switch {
@@ -63,7 +63,7 @@ func (r *run) take(s said) error {
 		r.crew.left--
 	case a.Tick != nil:
 		h.last = *a.Tick
-		r.g.add(a.Tick)
+		r.g.add(ctx, a.Tick)
 	case a.Again != nil:
 		r.crew.left--
 	case a.Account != nil:
