@@ -13,6 +13,7 @@ import (
 
 	"github.com/murre-chat/murre/loadtest"
 	"github.com/murre-chat/murre/loadtest/capacity"
+	"github.com/murre-chat/murre/loadtest/report"
 )
 
 func newCapacity() *cobra.Command {
@@ -23,6 +24,7 @@ func newCapacity() *cobra.Command {
 		set, write  []string
 		sensitivity bool
 		costs       bool
+		plot        string
 	)
 	load := capacity.People()
 	cmd := &cobra.Command{
@@ -33,7 +35,7 @@ Each number has a name (--costs lists them), and --set replaces it: your own mea
 With --write the computed blocks of documents are written anew from all measurements.`,
 		Example: `  murre-load capacity --users 50e6 --rate 100e3
   murre-load capacity --users 50e6 --rate 100e3 --datacenters 3 --set claim-hours=1 --sensitivity
-  murre-load capacity --write docs/capacity.md,docs/scaling.md`,
+  murre-load capacity --write docs/capacity.md,docs/scaling.md,docs/million.md --plot docs/scaling.svg`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&bench, "bench", "docs/bench", "folder of measurements: costs.json, cluster.json, standard.json")
@@ -44,14 +46,15 @@ With --write the computed blocks of documents are written anew from all measurem
 	cmd.Flags().StringArrayVar(&set, "set", nil, "NAME=VALUE: replace a number; may be repeated")
 	cmd.Flags().BoolVar(&sensitivity, "sensitivity", false, "print what changes the answer most")
 	cmd.Flags().BoolVar(&costs, "costs", false, "print all numbers and where they come from")
+	cmd.Flags().StringVar(&plot, "plot", "", "SVG file to write: memory by connections in the ramps of the runs")
 	cmd.Flags().StringSliceVar(&write, "write", nil, "documents whose computed blocks are written anew")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		m, err := capacity.Read(bench)
 		if err != nil {
 			return err
 		}
-		if len(write) > 0 {
-			return writeBlocks(m, runs, write)
+		if len(write) > 0 || plot != "" {
+			return writeBlocks(m, runs, write, plot)
 		}
 		load, shape := load.In(datacenters), capacity.Machines()
 		load.Users, load.Messages = users, rate
@@ -94,11 +97,16 @@ With --write the computed blocks of documents are written anew from all measurem
 	return cmd
 }
 
-// writeBlocks computes the blocks of documents from all measurements.
-func writeBlocks(m *capacity.Measured, dir string, documents []string) error {
+// writeBlocks computes the blocks of documents, and the plot, from all measurements.
+func writeBlocks(m *capacity.Measured, dir string, documents []string, plot string) error {
 	runs, err := capacity.ReadRuns(dir)
 	if err != nil {
 		return err
+	}
+	if plot != "" {
+		if err := writePage(plot, func(f *os.File) error { return report.WriteLines(f, runs) }); err != nil {
+			return err
+		}
 	}
 	blocks, err := capacity.Blocks(m, runs)
 	if err != nil {

@@ -70,7 +70,7 @@ Measure pairs: two runs of one machine, one after the other. Figures of differen
 			}
 		}
 		if !c.OK {
-			return errors.New("B is worse than A")
+			return errors.New("the second run is worse")
 		}
 		return nil
 	}

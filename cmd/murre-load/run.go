@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/murre-chat/murre/loadtest/conduct"
 	"github.com/murre-chat/murre/loadtest/notation"
@@ -65,7 +66,12 @@ The scenarios that come with Murre are in loadtest/scenarios; what each field me
 		if out == "" {
 			out = filepath.Join("verify", "load", sc.Name+".json")
 		}
-		show := progress.New(os.Stderr, progress.IsTerminal(os.Stderr), conduct.Total(sc))
+		screen := int(os.Stderr.Fd())
+		show := progress.New(os.Stderr, term.IsTerminal(screen), conduct.Total(sc))
+		show.Columns = func() int {
+			columns, _, _ := term.GetSize(screen) // unknown: 0
+			return columns
+		}
 		o.Display = show
 		res, err := conduct.Run(cmd.Context(), o)
 		show.Close()

@@ -13,9 +13,6 @@ import (
 	"github.com/murre-chat/murre/loadtest/result"
 )
 
-// docs is the folder of the project's documents.
-const docs = "../../docs"
-
 // round are costs with which sums can be done in the head.
 func round() *capacity.Costs {
 	return &capacity.Costs{

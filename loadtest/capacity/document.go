@@ -41,8 +41,10 @@ func Blocks(m *Measured, runs []*result.Run) (map[string]string, error) {
 		"load":     QuantityTable(slices.DeleteFunc(l.Quantities(), func(q Quantity) bool { return q.Name == "users" || q.Name == "messages" })),
 		"shape":    QuantityTable(s.Quantities()),
 		"check":    CheckTable(runs, &m.Costs),
+		"runs":     RunTable(runs),
 		"lines":    LineTable(runs),
 		"accounts": AccountTable(runs),
+		"holds":    HoldTable(&m.Costs, s, 20_000),
 	}
 	for name, datacenters := range map[string]int{"plan-1": 1, "plan-3": 3} {
 		var plans []*Plan

@@ -113,7 +113,7 @@ func (s *Shape) slots() []slot {
 		{"gateway-network", "bit/s", "its network, each way", &s.GatewayBits},
 		{"gateway-most", "", "connections that one gateway may hold", &s.GatewayMost},
 		{"store-cores", "", "cores of a store node", &s.StoreCores},
-		{"store-disk", "B", "its disks", &s.StoreBytes},
+		{"store-disk", "disk", "its disks", &s.StoreBytes},
 		{"redis-memory", "B", "memory of a Redis shard", &s.RedisBytes},
 		{"redis-per-machine", "", "shards (masters and replicas) on a machine", &s.RedisPerMachine},
 		{"full-cpu", "", "share of the cores that is used at the peak", &s.FullCPU},

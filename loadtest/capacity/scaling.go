@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"fmt"
 	"math"
 	"strings"
 
@@ -129,4 +130,50 @@ func AccountTable(runs []*result.Run) string {
 		all = append(all, notation.Bytes(float64(m.SumBytes)))
 	}
 	return table(append(rows, sum, all))
+}
+
+// RunTable lists runs, one a line: what was held, how fast, and whether it was right.
+func RunTable(runs []*result.Run) string {
+	rows := [][]string{{"run", "engine", "gateways", "connected at once", "ramp", "messages/s", "delivery p50", "p99", "memory in all", "checker", "load before"}}
+	for _, r := range runs {
+		w := steadyOf(r)
+		most, ramp, p50, p99, memory := 0, "–", "–", "–", "–"
+		for i := range r.Series.Points {
+			most = max(most, r.Series.Points[i].Connected)
+		}
+		for _, e := range r.Events {
+			if e.Kind == result.EventRampDone {
+				ramp = notation.Lasting(e.Seconds)
+			}
+		}
+		if l, ok := r.Latency(result.LatencyDelivery, "steady"); ok && l.Count > 0 {
+			p50, p99 = notation.Millis.Text(l.P50), notation.Millis.Text(l.P99)
+		}
+		if m, ok := fullest(r); ok {
+			memory = notation.Bytes(float64(m.SumBytes))
+		}
+		rows = append(rows, []string{
+			r.Name, r.Engine, notation.Whole(float64(r.Gateways)), notation.Whole(float64(most)), ramp, notation.Digits(w.acked), p50, p99, memory,
+			map[bool]string{true: "green", false: "red"}[r.Check.OK], r.Busy,
+		})
+	}
+	if len(rows) == 1 {
+		return "No run's result is there.\n"
+	}
+	return table(rows)
+}
+
+// descriptorsBeside are those of a gateway that are no clients' connections: to the store, Redis, the admin port, files.
+const descriptorsBeside = 1200
+
+// HoldTable says how many idle connections machines hold by their memory, with the costs measured, and how many processes
+// that takes where one may have so many descriptors.
+func HoldTable(c *Costs, s Shape, limit int) string {
+	rows := [][]string{{"memory", "connections", fmt.Sprintf("gateways with %s descriptors each", notation.Whole(float64(limit)))}}
+	for _, gib := range []float64{1, 4, 8, 16, 32, 64, 128} {
+		n := math.Max(0, gib*(1<<30)*s.FullMemory-c.GatewayBytes) / (c.ConnectionBytes + c.KernelBytes)
+		n = math.Floor(n/1000) * 1000
+		rows = append(rows, []string{fmt.Sprintf("%g GiB", gib), notation.Whole(n), notation.Whole(math.Ceil(n / float64(limit-descriptorsBeside)))})
+	}
+	return table(rows)
 }

@@ -37,6 +37,8 @@ func value(v float64, unit string) string {
 	switch unit {
 	case "B":
 		return notation.Bytes(v)
+	case "disk":
+		return disk(v)
 	case "bit/s":
 		return bits(v)
 	case "s", "s/s":

@@ -9,14 +9,11 @@ import (
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 
 	"github.com/murre-chat/murre/loadtest/notation"
 	"github.com/murre-chat/murre/loadtest/result"
@@ -24,6 +21,9 @@ import (
 
 // Progress is the display of one run. Its methods may be called from many goroutines.
 type Progress struct {
+	// Columns says how wide the terminal is now; nil, or an answer of 0: a hundred characters. Set it before the first Update.
+	Columns func() int
+
 	w     io.Writer
 	tty   bool
 	total float64 // seconds
@@ -37,11 +37,11 @@ type Progress struct {
 	closed bool
 }
 
+// usual is a terminal's width when nobody knows it.
+const usual = 100
+
 // every is how often a line comes where there is no terminal, in seconds of the run.
 const every = 10.0
-
-// IsTerminal reports whether a file is one, for New.
-func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // New shows a run of so long on w. With tty w must be a terminal that understands ANSI's cursor movements.
 func New(w io.Writer, tty bool, total time.Duration) *Progress {
@@ -114,11 +114,12 @@ func (p *Progress) erase() string {
 
 // draw puts lines where the last block was. Longer ones than the terminal is wide are cut, for a line that wraps is two.
 func (p *Progress) draw(lines []string) {
-	width := 100
-	if f, ok := p.w.(*os.File); ok {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
-			width = w
-		}
+	width := 0
+	if p.Columns != nil {
+		width = p.Columns()
+	}
+	if width <= 0 {
+		width = usual
 	}
 	var b strings.Builder
 	b.WriteString(p.erase())
@@ -177,9 +178,8 @@ func (p *Progress) line(pt *result.Point, took float64) string {
 	for _, u := range pt.Use {
 		memory += u.Bytes
 	}
-	text := fmt.Sprintf("%s/%s connected %d/%d, acked %s, received %s, ack p50 %s p99 %s, delivery p50 %s p99 %s, errors %d", notation.Clock(pt.At), notation.Clock(p.total),
-		pt.Connected, pt.Wanted, rate(pt.Acked, took), rate(pt.Delivered, took), notation.Millis.Text(pt.Ack.P50), notation.Millis.Text(pt.Ack.P99),
-		notation.Millis.Text(pt.Delivery.P50), notation.Millis.Text(pt.Delivery.P99), p.count())
+	text := fmt.Sprintf("%s/%s connected %d/%d, acked %s, received %s, ack %s, delivery %s, errors %d", notation.Clock(pt.At), notation.Clock(p.total),
+		pt.Connected, pt.Wanted, rate(pt.Acked, took), rate(pt.Delivered, took), brief(&pt.Ack), brief(&pt.Delivery), p.count())
 	if memory > 0 {
 		text += ", memory " + notation.Bytes(float64(memory))
 	}
@@ -240,6 +240,13 @@ func quantiles(q *result.Quantiles) string {
 		return "–"
 	}
 	return fmt.Sprintf("p50 %s   p99 %s   largest %s", notation.Millis.Text(q.P50), notation.Millis.Text(q.P99), notation.Millis.Text(q.Max))
+}
+
+func brief(q *result.Quantiles) string {
+	if q.Max == 0 && q.P50 == 0 {
+		return "–"
+	}
+	return "p50 " + notation.Millis.Text(q.P50) + " p99 " + notation.Millis.Text(q.P99)
 }
 
 func rate(n int64, took float64) string { return notation.Rate.Text(float64(n) / took) }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,6 +57,7 @@ func screen(t *testing.T, text string) []string {
 func TestTerminal(t *testing.T) {
 	var b strings.Builder
 	p := progress.New(&b, true, 100*time.Second)
+	p.Columns = func() int { return 70 }
 	p.Update(point(5, 100))
 	p.Event(result.Event{At: 6, Kind: result.EventRampDone, N: 1000, Seconds: 6})
 	p.Update(point(10, 600))
@@ -73,6 +75,9 @@ func TestTerminal(t *testing.T) {
 	require.Contains(t, all, "p50 2.5 ms   p99 40 ms   largest 51 ms")
 	require.Contains(t, all, "gateways 3 GiB   clients 1 GiB")
 	require.Contains(t, all, "9: dial 6, [2Jevil 3")
+	for _, l := range lines {
+		require.LessOrEqual(t, utf8.RuneCountInString(l), 69, "a line that wraps would be two")
+	}
 }
 
 // TestLog: without a terminal one line every ten seconds of the run, and no movements.

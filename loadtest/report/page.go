@@ -58,7 +58,7 @@ func (p *page) write(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("page: %w", err)
 	}
-	p.Style, p.Script = template.CSS(style), template.JS(script) // #nosec G203 -- our own files
+	p.Style, p.Script = template.CSS(style), template.JS(script) // our own files
 	t, err := template.ParseFS(files, "page.html")
 	if err != nil {
 		return fmt.Errorf("page: %w", err)

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"math"
@@ -188,4 +189,27 @@ func TestShareText(t *testing.T) {
 	require.Equal(t, "99.9 %", shareText(1000))
 	require.Equal(t, "50 %", shareText(2))
 	require.Equal(t, "99 %", shareText(100))
+}
+
+// TestLines: the picture of memory by connections is a file of its own.
+func TestLines(t *testing.T) {
+	var b bytes.Buffer
+	r := sample(1, 1)
+	r.Name = "<evil>"
+	require.NoError(t, WriteLines(&b, []*result.Run{r, sample(2, 1)}))
+	text := b.String()
+	require.True(t, strings.HasPrefix(text, "<svg xmlns="))
+	require.NotContains(t, text, "<evil>")
+	require.NotContains(t, text, "NaN")
+	require.Contains(t, text, "sample: gateways")
+	d := xml.NewDecoder(strings.NewReader(text))
+	for {
+		if _, err := d.Token(); err != nil {
+			require.ErrorIs(t, err, io.EOF)
+			break
+		}
+	}
+	b.Reset()
+	require.NoError(t, WriteLines(&b, nil))
+	require.Contains(t, b.String(), "No run")
 }

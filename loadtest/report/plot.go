@@ -37,6 +37,7 @@ type plot struct {
 	log     bool // y is logarithmic; values that aren't positive are gaps
 	stacked bool // lines are parts of a sum, drawn as areas upon each other; they share their x values
 	curve   bool // a percentile curve
+	counts  bool // x values are counts, of connections
 	peaks   bool // thinned out, the largest of neighbours stays and not their mean
 }
 
@@ -108,6 +109,8 @@ func (p *plot) scales(lines []line) (x, y axis) {
 	switch {
 	case p.curve:
 		x = shares(highX)
+	case p.counts:
+		x = linear(0, highX, notation.Plain)
 	default:
 		x = times(math.Min(lowX, 0), highX)
 	}
@@ -152,8 +155,8 @@ func (p *plot) SVG() template.HTML {
 		return height - bottom - math.Max(0, math.Min(1, y.pos(v)))*(height-top-bottom)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="%s" data-x="%s" data-plot="%s">`,
-		width, height, html.EscapeString(p.title), map[bool]string{true: "share", false: "time"}[p.curve], html.EscapeString(p.values(lines, px)))
+	fmt.Fprintf(&b, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="%s" data-plot="%s">`,
+		width, height, html.EscapeString(p.title), html.EscapeString(p.values(lines, px)))
 	for _, t := range y.ticks {
 		fmt.Fprintf(&b, `<path class="grid" d="M%g %.1fH%g"/><text class="num" x="%g" y="%.1f">%s</text>`, left, py(t.at), width-right, left-5, py(t.at)+4, html.EscapeString(t.text))
 	}
@@ -175,7 +178,7 @@ func (p *plot) SVG() template.HTML {
 	}
 	p.drawMarks(&b, x, px)
 	b.WriteString(`<path class="cross" d=""/></svg>`)
-	return template.HTML(b.String()) // #nosec G203 -- every text in it is escaped above
+	return template.HTML(b.String()) // every text in it is escaped above
 }
 
 func (p *plot) drawMarks(b *strings.Builder, x axis, px func(float64) float64) {
@@ -249,8 +252,11 @@ func (p *plot) values(lines []line, px func(float64) float64) string {
 				continue
 			}
 			at := notation.Clock(l.x[i])
-			if p.curve {
+			switch {
+			case p.curve:
 				at = shareText(l.x[i])
+			case p.counts:
+				at = notation.Whole(l.x[i])
 			}
 			v.X, v.At, v.Y = append(v.X, math.Round(px(l.x[i])*10)/10), append(v.At, at), append(v.Y, p.unit.Text(y))
 		}
@@ -280,7 +286,7 @@ func (p *plot) Legend() template.HTML {
 		}
 		fmt.Fprintf(&b, `<span class="%s"><i></i>%s</span>`, class, html.EscapeString(l.name))
 	}
-	return template.HTML(b.String()) // #nosec G203 -- names are escaped
+	return template.HTML(b.String()) // names are escaped
 }
 
 // Title and Note are for the template.
