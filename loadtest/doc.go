@@ -9,5 +9,5 @@
 // Start with server.go (the server under test), world.go (its users) and bench.go (the lists of scenarios); each scenario
 // has a file, clusterbench.go those of a cluster. crowd.go is people who write to each other, lose their server and come
 // back: crash.go kills a server under them, faults.go a cluster's parts. fleet.go is that cluster, siege.go one run of a
-// fault, faultlist.go what the faults are.
+// fault, faultlist.go what the faults are. costs.go weighs what a message, a connect and a row cost, for package capacity.
 package loadtest

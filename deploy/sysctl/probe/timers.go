@@ -191,6 +191,12 @@ func tracking() (string, error) {
 	return fmt.Sprintf("%d without, %d with", without, with), err
 }
 
+// wholeMachine are the settings of 99-murre.conf that have no namespace: they are read, not tried.
+var wholeMachine = []string{
+	"fs.file-max", "fs.nr_open", "fs.epoll.max_user_watches", "net.core.netdev_max_backlog", "net.ipv4.tcp_mem", "net.netfilter.nf_conntrack_max",
+	"vm.overcommit_memory", "vm.max_map_count", "vm.swappiness",
+}
+
 // globals prints the settings that belong to the machine as a whole, with the counters that say whether they bind.
 func globals() error {
 	fmt.Printf("\n| of the machine as a whole | now | binds? |\n|---|---|---|\n")
