@@ -81,7 +81,7 @@ func TestGreen(t *testing.T) {
 	require.GreaterOrEqual(t, r.Totals.Connects, int64(60+20+60))
 	require.Positive(t, r.Totals.CaughtUp)
 	require.Positive(t, r.Totals.Receipts)
-	for _, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyConnect, result.LatencyCatchup} {
+	for _, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
 		l, ok := r.Latency(name, "all")
 		require.True(t, ok, name)
 		require.Positive(t, l.P50)

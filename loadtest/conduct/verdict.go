@@ -43,7 +43,7 @@ func (r *run) account(ctx context.Context) error {
 	if len(suspects) == 0 {
 		return nil
 	}
-	const looked = 10000 // so many are looked into; all others of that kind are like them
+	const looked = 1000 // so many are looked into; all others of that kind are like them
 	r.crew.left = len(r.crew.hands)
 	if err := r.crew.all(control.Command{Members: suspects[:min(len(suspects), looked)]}); err != nil {
 		return err

@@ -117,12 +117,33 @@ func (p *Population) LoadCQL(ctx context.Context, url string, progress Progress)
 				rows = p.conversationRows(rows, i-p.Users)
 			}
 		}
-		return imp.Write(ctx, rows)
+		return patiently(ctx, func() error { return imp.Write(ctx, rows) })
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("load the population: %w", err)
 	}
 	return nil
+}
+
+// patiently tries again what a store couldn't do in time, as when it writes out what it has gathered: the same rows twice
+// change nothing.
+func patiently(ctx context.Context, write func() error) error {
+	const attempts = 8
+	pause := time.Second
+	for n := 1; ; n++ {
+		err := write()
+		if n == attempts || !errors.Is(err, store.ErrUnavailable) {
+			return err
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+			pause = min(2*pause, 20*time.Second)
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		}
+	}
 }
 
 func (p *Population) conversationRows(rows []transfer.Row, c int) []transfer.Row {

@@ -97,7 +97,7 @@ type CurvePoint struct {
 const (
 	LatencyAck      = "ack"      // from when a message was due to its "sent" frame
 	LatencyDelivery = "delivery" // from when it was due to its reception by a connected device, live or out of the log
-	LatencyReceipt  = "receipt"  // from when it was due to the sender's first "delivered"
+	LatencyReceipt  = "receipt"  // from when it was due to the sender's "delivered", of direct messages whose two people one worker has
 	LatencyConnect  = "connect"  // from dialing to welcome
 	LatencyCatchup  = "catch-up" // from dialing again to synced
 )

@@ -3,6 +3,7 @@ package worker
 import (
 	"time"
 
+	"github.com/murre-chat/murre/loadtest/ledger"
 	"github.com/murre-chat/murre/loadtest/result"
 	"github.com/murre-chat/murre/loadtest/wire"
 	"github.com/murre-chat/murre/pkg/chat"
@@ -65,9 +66,36 @@ func (w *Worker) Status(c *wire.Client, p *protocol.StatusPayload) {
 		member = w.memberOf(conv, p.User)
 	}
 	read := p.Status == chat.Read.String()
-	w.book.Status(user, conv, member, read, p.Message)
+	w.seen(user, conv, member, read, p.Message)
 	for _, m := range p.Messages {
-		w.book.Status(user, conv, member, read, m)
+		w.seen(user, conv, member, read, m)
+	}
+}
+
+// seen notes one receipt.
+func (w *Worker) seen(user, conv, member int, read bool, m chat.MessageID) {
+	w.book.Status(user, conv, member, read, m)
+	if due, ok := w.awaited[m]; ok && !read {
+		delete(w.awaited, m)
+		w.tally.record(result.LatencyReceipt, due, w.micros(time.Now().UnixNano())-due)
+	}
+}
+
+// maxAwaited is how many receipts are timed at once.
+const maxAwaited = 4096
+
+// await times the receipt of a direct message whose two people are both here and connected: of others this worker can't know
+// whether the receiver was there. They are as good as any, for pairs are picked by chance.
+func (w *Worker) await(n *ledger.Note, m chat.MessageID) {
+	if w.p.IsGroup(n.Conversation) || len(w.awaited) >= maxAwaited {
+		return
+	}
+	partner := w.p.Partner(n.Sender)
+	if partner < w.setup.From || partner >= w.setup.To {
+		return
+	}
+	if s := &w.seats[partner-w.setup.From]; s.synced && w.micros(s.at) <= n.Due {
+		w.awaited[m] = n.Due
 	}
 }
 

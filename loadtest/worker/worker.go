@@ -17,6 +17,7 @@ import (
 	"github.com/murre-chat/murre/loadtest/population"
 	"github.com/murre-chat/murre/loadtest/scenario"
 	"github.com/murre-chat/murre/loadtest/wire"
+	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/protocol"
 )
 
@@ -39,6 +40,7 @@ type Worker struct {
 	traffic traffic
 	phase   phase
 	tally   tally
+	awaited map[chat.MessageID]int64 // when messages were due whose receipts are timed, controller's µs
 
 	connected, wanted, synced int
 	stormed, stormBack        int
@@ -108,7 +110,8 @@ func newWorker(setup *control.Setup, s *control.Stream) (*Worker, error) {
 	}
 	w := &Worker{
 		setup: *setup, sc: sc, p: p, out: s, rng: rand.New(rand.NewPCG(sc.Seed, uint64(setup.Worker)+1)),
-		book: ledger.NewBook(p, time.UnixMicro(setup.Began-setup.Offset)), member: p.Memberships(setup.From, setup.To),
+		awaited: map[chat.MessageID]int64{},
+		book:    ledger.NewBook(p, time.UnixMicro(setup.Began-setup.Offset)), member: p.Memberships(setup.From, setup.To),
 	}
 	for _, t := range setup.Targets {
 		a, err := netip.ParseAddrPort(t)

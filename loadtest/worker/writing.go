@@ -256,6 +256,7 @@ func (w *Worker) Sent(c *wire.Client, m *protocol.Message) bool {
 	w.tally.counts.Acked++
 	w.tally.latency(result.LatencyAck, it.note.Due, now)
 	w.book.Acked(&it.note, m.ID, it.floor, it.puts > 1)
+	w.await(&it.note, m.ID)
 	w.answered(s, it)
 	return true
 }
