@@ -330,6 +330,8 @@ export interface WindowSnapshot {
   hasNewer: boolean
   loadingOlder: boolean
   loadingNewer: boolean
+  /** The first unread message is still looked for: what is on show meanwhile isn't where reading begins. */
+  findingUnread: boolean
   /** The first message that was unread when the window was opened, for the divider. */
   firstUnreadId?: MessageId
   /** Why the last load failed; the cache is shown nonetheless. */

@@ -200,9 +200,13 @@ class Client implements MurreClient {
     const wake = () => {
       if (document.visibilityState === 'visible') this.link.check()
     }
+    // The browser may be wrong about the network, so the connection is asked.
+    const ask = () => this.link.check()
+    addEventListener('offline', ask)
     addEventListener('online', wake)
     document.addEventListener('visibilitychange', wake)
     this.listeners.push(() => {
+      removeEventListener('offline', ask)
       removeEventListener('online', wake)
       document.removeEventListener('visibilitychange', wake)
     })

@@ -207,7 +207,15 @@ describe('where reading begins', () => {
     server.mark(self, 'readTo', server.messages[49]!.id)
     await start()
     const w = phone.client.messages.open(conversationId, { pageSize: 20 })
+    let looked = false
+    w.subscribe(() => {
+      const { findingUnread, firstUnreadId } = w.get()
+      looked ||= findingUnread
+      if (findingUnread) expect(firstUnreadId).toBeUndefined()
+    })
     await clock.advance(3000)
+    expect(looked).toBe(true)
+    expect(w.get().findingUnread).toBe(false)
     expect(w.get().firstUnreadId).toBe(server.messages[50]!.id)
     expect(w.get().items.some((m) => m.id === server.messages[50]!.id)).toBe(true)
   })

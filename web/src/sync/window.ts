@@ -25,7 +25,7 @@ const cachedPages = 4
 const unreadPages = 8
 const mostCounted = 100
 
-const empty: WindowSnapshot = { items: [], loaded: false, hasOlder: false, hasNewer: false, loadingOlder: false, loadingNewer: false }
+const empty: WindowSnapshot = { items: [], loaded: false, findingUnread: false, hasOlder: false, hasNewer: false, loadingOlder: false, loadingNewer: false }
 
 /** One conversation's stretch on show: cached records in memory, views made of them, and pages fetched as they are needed. */
 export class HistoryWindow implements MessageWindow, Reader {
@@ -41,6 +41,7 @@ export class HistoryWindow implements MessageWindow, Reader {
   private readonly rows = new Rows((id) => this.replies.get(id))
   /** The window reaches the newest message and follows it. */
   private atTail = true
+  private findingUnread = false
   private firstUnreadId: string | undefined
   private unreadAtStart: Pick<ConversationRecord, 'unreadCount' | 'readUpTo'> | undefined
   private older: Promise<void> | undefined
@@ -143,12 +144,15 @@ export class HistoryWindow implements MessageWindow, Reader {
     await this.readTail()
     this.markUnread()
     if (around !== undefined && await this.jumpTo(around)) return
+    this.findingUnread = !this.markUnread()
     await this.fillTail()
     for (let i = 0; !this.markUnread() && i < unreadPages; i++) {
+      this.findingUnread = true
       if (this.closed || !this.hasOlder()) break
       await this.loadOlder()
       if (this.error) break
     }
+    this.findingUnread = false
     this.show()
   }
 
@@ -324,7 +328,7 @@ export class HistoryWindow implements MessageWindow, Reader {
     for (const id of this.rows.unknownTargets()) this.find(id)
     this.audit(items)
     const snapshot: WindowSnapshot = {
-      items, loaded: true, hasOlder: this.hasOlder(), hasNewer: !this.atTail, loadingOlder: this.older !== undefined, loadingNewer: this.newer !== undefined,
+      items, loaded: true, findingUnread: this.findingUnread, hasOlder: this.hasOlder(), hasNewer: !this.atTail, loadingOlder: this.older !== undefined, loadingNewer: this.newer !== undefined,
       ...(this.firstUnreadId === undefined ? {} : { firstUnreadId: this.firstUnreadId }),
       ...(this.error ? { error: this.error } : {}),
     }
@@ -364,7 +368,7 @@ export class HistoryWindow implements MessageWindow, Reader {
 }
 
 function sameSnapshot(a: WindowSnapshot, b: WindowSnapshot): boolean {
-  return a.loaded === b.loaded && a.hasOlder === b.hasOlder && a.hasNewer === b.hasNewer && a.loadingOlder === b.loadingOlder &&
+  return a.loaded === b.loaded && a.hasOlder === b.hasOlder && a.hasNewer === b.hasNewer && a.findingUnread === b.findingUnread && a.loadingOlder === b.loadingOlder &&
     a.loadingNewer === b.loadingNewer && a.firstUnreadId === b.firstUnreadId && a.error === b.error &&
     (a.items === b.items || (a.items.length === b.items.length && a.items.every((m, i) => m === b.items[i])))
 }

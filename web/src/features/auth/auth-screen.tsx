@@ -90,7 +90,7 @@ export function AuthScreen() {
             name="displayName"
             autoComplete="name"
             dir="auto"
-            maxLength={100}
+            maxLength={64}
             value={displayName}
             error={fields.displayName}
             hint="What others see. You can change it later."

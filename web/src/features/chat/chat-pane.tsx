@@ -1,10 +1,12 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type DragEvent } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent } from "react";
 import type { ConversationId, MessageView } from "../../sync/api";
 import { IconButton } from "../../ui/button";
+import { later } from "../../ui/later";
 import { Composer } from "../composer/composer";
 import { useStaged } from "../composer/staged";
 import { useClient, useConversation, useScreen } from "../messenger/context";
 import { sentence } from "../messenger/failure";
+import { NotOpened } from "../messenger/not-opened";
 import { Announcer } from "./announcer";
 import { ChatHeader } from "./chat-header";
 import { History } from "./history";
@@ -12,7 +14,9 @@ import type { RowActions } from "./message-row";
 import { TypingLine } from "./typing-line";
 import css from "./chat-pane.module.css";
 
-const MessageMenu = lazy(() => import("./message-menu").then((all) => ({ default: all.MessageMenu })));
+const MessageMenu = later(async () => ({ default: (await import("./message-menu")).MessageMenu }), {
+  failed: ({ onClose }) => <NotOpened onClose={onClose} />,
+});
 
 /** One conversation: its head, its history, and what is being written. */
 export function ChatPane({ conversationId }: { conversationId: ConversationId }) {
@@ -101,19 +105,16 @@ export function ChatPane({ conversationId }: { conversationId: ConversationId })
       <Composer conversation={conversation} input={input} staged={staged} window={window} />
       {over && <div className={css.drop}>Drop files to send them</div>}
       {menu !== undefined && (
-        <Suspense>
-          {" "}
-          <MessageMenu
-            conversation={conversation}
-            message={menu.message}
-            at={menu.at}
-            actions={actions}
-            onEditing={focusInput}
-            onClose={() => {
-              setMenu(undefined);
-            }}
-          />
-        </Suspense>
+        <MessageMenu
+          conversation={conversation}
+          message={menu.message}
+          at={menu.at}
+          actions={actions}
+          onEditing={focusInput}
+          onClose={() => {
+            setMenu(undefined);
+          }}
+        />
       )}
     </section>
   );

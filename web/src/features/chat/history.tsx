@@ -18,11 +18,11 @@ export function History({ conversation, window, actions, onEscape }: HistoryProp
   const scroller = useRef<HTMLDivElement>(null);
   const scroll = useHistoryScroll(window, scroller);
   const { snapshot, shown, start, virtualizer, atEnd, lit, seek, toEnd } = scroll;
-  const { items, loaded, hasOlder, loadingOlder, firstUnreadId } = snapshot;
+  const { items, loaded, hasOlder, loadingOlder, firstUnreadId, findingUnread } = snapshot;
   const { focused, leave, onKeyDown } = useHistoryKeys(scroll, scroller, actions, onEscape);
   const [hovered, setHovered] = useState<string>();
   useWheeling(scroller);
-  const watchRead = useReadReceipts(id, scroller);
+  const watchRead = useReadReceipts(id, scroller, findingUnread);
   const people = useMemo(() => new Map(participants.map((member) => [member.userId, member])), [participants]);
 
   return (

@@ -1,12 +1,14 @@
-import { lazy, Suspense, useState } from "react";
+import { useState } from "react";
 import type { ConversationView, MessageView } from "../../sync/api";
 import { Menu, type MenuItem } from "../../ui/menu";
 import { IconButton } from "../../ui/button";
+import { later } from "../../ui/later";
 import { useScreen, useSelfId } from "../messenger/context";
+import { NotOpened } from "../messenger/not-opened";
 import type { RowActions } from "./message-row";
 import css from "./chat-pane.module.css";
 
-const EmojiDialog = lazy(() => import("./emoji-dialog"));
+const EmojiDialog = later(() => import("./emoji-dialog"), { failed: ({ onClose }) => <NotOpened onClose={onClose} /> });
 
 const quick = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
 
@@ -38,9 +40,7 @@ export function MessageMenu({ conversation, message, at, actions, onEditing, onC
 
   if (choosing) {
     return (
-      <Suspense>
-        <EmojiDialog title="React" onChoose={choose} onClose={onClose} />
-      </Suspense>
+      <EmojiDialog title="React" onChoose={choose} onClose={onClose} />
     );
   }
 

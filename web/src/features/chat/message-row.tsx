@@ -92,7 +92,7 @@ export const MessageRow = memo(function MessageRow(props: RowProps) {
           {!deleted && message.content !== "" && <RichText content={message.content} edited={message.editedAt !== undefined} />}
           <span className={css.meta}>
             {message.editedAt !== undefined && !deleted && <span>edited</span>}
-            <time dateTime={message.createdAt}>{timeOfDay(message.createdAt)}</time>
+            <time dateTime={message.createdAt} dir="auto">{timeOfDay(message.createdAt)}</time>
             {mine && !deleted && <Tick state={message.state} />}
           </span>
         </div>

@@ -3,16 +3,21 @@ import type { ConversationId } from "../../sync/api";
 import { useClient } from "../messenger/context";
 import { ReadTracker } from "./read-tracker";
 
-/** Watches the rows of others' messages; returns a ref callback for each of them, which needs `data-message` with its id. */
+/**
+ * Watches the rows of others' messages; returns a ref callback for each of them, which needs `data-message` with its id. Nothing
+ * counts as read while it is paused.
+ */
 export function useReadReceipts(
   conversationId: ConversationId,
   scroller: RefObject<HTMLElement | null>,
+  paused: boolean,
 ): (row: HTMLElement | null) => (() => void) | undefined {
   const client = useClient();
   const observer = useRef<IntersectionObserver>(null);
   const waiting = useRef(new Set<HTMLElement>());
 
   useEffect(() => {
+    if (paused) return;
     const tracker = new ReadTracker((upTo) => {
       client.conversations.markRead(conversationId, upTo);
     }, document.visibilityState === "visible");
@@ -40,7 +45,7 @@ export function useReadReceipts(
       tracker.stop();
       observer.current = null;
     };
-  }, [client, conversationId, scroller]);
+  }, [client, conversationId, scroller, paused]);
 
   return useCallback((row: HTMLElement | null) => {
     if (row === null) return undefined;

@@ -1,6 +1,4 @@
 import {
-  lazy,
-  Suspense,
   useEffect,
   useLayoutEffect,
   useRef,
@@ -11,8 +9,10 @@ import {
 } from "react";
 import type { ConversationView, MessageWindow } from "../../sync/api";
 import { IconButton } from "../../ui/button";
+import { later } from "../../ui/later";
 import { contentTypeOf } from "../media/measures";
 import { useClient, useScreen } from "../messenger/context";
+import { NotOpened } from "../messenger/not-opened";
 import { sentence } from "../messenger/failure";
 import { ComposingBar } from "./composing-bar";
 import { useDraft } from "./draft";
@@ -21,7 +21,7 @@ import type { Staged } from "./staged";
 import { StagedStrip } from "./staged-strip";
 import css from "./composer.module.css";
 
-const EmojiDialog = lazy(() => import("../chat/emoji-dialog"));
+const EmojiDialog = later(() => import("../chat/emoji-dialog"), { failed: ({ onClose }) => <NotOpened onClose={onClose} /> });
 
 type ComposerProps = {
   conversation: ConversationView;
@@ -211,15 +211,13 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
         />
       </div>
       {choosing && (
-        <Suspense>
-          <EmojiDialog
-            title="Emoji"
-            onChoose={insert}
-            onClose={() => {
-              setChoosing(false);
-            }}
-          />
-        </Suspense>
+        <EmojiDialog
+          title="Emoji"
+          onChoose={insert}
+          onClose={() => {
+            setChoosing(false);
+          }}
+        />
       )}
     </form>
   );

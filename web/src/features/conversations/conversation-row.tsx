@@ -103,22 +103,21 @@ function Preview({ conversation }: { conversation: ConversationView }) {
   }
   if (draft.trim() !== "") {
     return (
-      <span className={css.preview}>
-        <bdi className={css.draft}>Draft:</bdi> <bdi dir="auto">{draft.slice(0, 200)}</bdi>
+      <span className={css.last}>
+        <bdi className={[css.author, css.draft].join(" ")}>Draft:</bdi>
+        <bdi dir="auto" className={css.text}>
+          {draft.slice(0, 200)}
+        </bdi>
       </span>
     );
   }
   if (lastMessage === undefined) return <span className={css.preview}>{conversation.left ? "You left" : "No messages yet"}</span>;
   const author = previewAuthor(conversation, lastMessage);
   return (
-    <span className={css.preview}>
+    <span className={css.last}>
       {lastMessage.mine && !lastMessage.deleted && <Tick state={lastMessage.state} />}
-      {author !== "" && author !== "You" && (
-        <>
-          <Name>{`${author.slice(0, 60)}:`}</Name>{" "}
-        </>
-      )}
-      <bdi dir="auto" className={lastMessage.deleted ? css.deleted : undefined}>
+      {author !== "" && author !== "You" && <Name className={css.author}>{`${author.slice(0, 60)}:`}</Name>}
+      <bdi dir="auto" className={[css.text, lastMessage.deleted ? css.deleted : ""].join(" ")}>
         {preview(lastMessage)}
       </bdi>
     </span>

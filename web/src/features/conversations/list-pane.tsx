@@ -1,14 +1,15 @@
-import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { Avatar } from "../../ui/avatar";
 import { IconButton } from "../../ui/button";
 import { Icon } from "../../ui/icon";
+import { later } from "../../ui/later";
 import { Menu, type MenuItem } from "../../ui/menu";
 import { useClient, useLive, useScreen } from "../messenger/context";
 import { useMediaSource } from "../media/source";
 import { ConversationList } from "./conversation-list";
 import css from "./list-pane.module.css";
 
-const SearchResults = lazy(() => import("./search-results").then((all) => ({ default: all.SearchResults })));
+const SearchResults = later(async () => ({ default: (await import("./search-results")).SearchResults }));
 
 /** The left pane: who I am, search, and the conversations. */
 export function ListPane() {
@@ -113,16 +114,13 @@ export function ListPane() {
         />
       </div>
       {search !== "" ? (
-        <Suspense>
-          {" "}
-          <SearchResults
-            query={search}
-            input={input}
-            onDone={() => {
-              setQuery("");
-            }}
-          />
-        </Suspense>
+        <SearchResults
+          query={search}
+          input={input}
+          onDone={() => {
+            setQuery("");
+          }}
+        />
       ) : (
         <>
           {(archive || archived > 0) && (

@@ -1,16 +1,17 @@
-import { lazy, Suspense } from "react";
 import type { MessageView } from "../../sync/api";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
+import { later } from "../../ui/later";
 import { AddMembers } from "../people/add-members";
 import { NewConversation } from "../people/new-conversation";
 import { Receipts } from "../people/receipts";
 import { useClient, useScreen } from "./context";
 import { sentence } from "./failure";
+import { NotOpened } from "./not-opened";
 import type { ScreenDialog } from "./screen";
 
-const Settings = lazy(() => import("../settings/settings"));
-const Lightbox = lazy(() => import("../media/lightbox"));
+const Settings = later(() => import("../settings/settings"), { failed: ({ onClose }) => <NotOpened onClose={onClose} /> });
+const Lightbox = later(() => import("../media/lightbox"), { failed: ({ onClose }) => <NotOpened onClose={onClose} /> });
 
 /** Whatever stands over the panes. Loaded when the first of them is asked for. */
 export default function Dialogs({ dialog }: { dialog: ScreenDialog }) {
@@ -28,17 +29,9 @@ export default function Dialogs({ dialog }: { dialog: ScreenDialog }) {
     case "delete":
       return <Delete message={dialog.message} onClose={close} />;
     case "lightbox":
-      return (
-        <Suspense>
-          <Lightbox message={dialog.message} onClose={close} />
-        </Suspense>
-      );
+      return <Lightbox message={dialog.message} onClose={close} />;
     case "settings":
-      return (
-        <Suspense>
-          <Settings page={dialog.page} onClose={close} />
-        </Suspense>
-      );
+      return <Settings page={dialog.page} onClose={close} />;
   }
 }
 

@@ -1,19 +1,21 @@
-import { lazy, Suspense, useEffect } from "react";
+import { useEffect } from "react";
+import { later } from "../../ui/later";
 import { OverlayHost } from "../../ui/overlay";
 import { Toast } from "../../ui/toast";
 import { Banner } from "../connection/banner";
 import { ListPane } from "../conversations/list-pane";
 import { usePageSignals } from "../notifications/page-signals";
 import { useClient, useLive, useScreen } from "./context";
+import { NotOpened } from "./not-opened";
 import css from "./messenger.module.css";
 
 /** Read at once by who opens a conversation, and soon by who is signed in: not by who still has to sign in. */
 export const loadChat = () => import("../chat/chat-pane");
 
-const ChatPane = lazy(() => loadChat().then((all) => ({ default: all.ChatPane })));
-const AuthScreen = lazy(() => import("../auth/auth-screen").then((all) => ({ default: all.AuthScreen })));
-const DetailsPane = lazy(() => import("../people/details-pane"));
-const Dialogs = lazy(() => import("./dialogs"));
+const ChatPane = later(async () => ({ default: (await loadChat()).ChatPane }), { waiting: <div aria-busy="true" /> });
+const AuthScreen = later(async () => ({ default: (await import("../auth/auth-screen")).AuthScreen }));
+const DetailsPane = later(() => import("../people/details-pane"));
+const Dialogs = later(() => import("./dialogs"), { failed: () => <NotOpened /> });
 
 export function Messenger({ page }: { page: boolean }) {
   const client = useClient();
@@ -25,9 +27,7 @@ export function Messenger({ page }: { page: boolean }) {
       {user !== null && state === "signed-in" ? (
         <Panes page={page} />
       ) : (
-        <Suspense>
-          <AuthScreen />
-        </Suspense>
+        <AuthScreen />
       )}
       {toast !== null && <Toast key={toast.count} text={toast.text} />}
     </OverlayHost>
@@ -72,24 +72,16 @@ function Panes({ page }: { page: boolean }) {
           {conversationId === null ? (
             <Welcome />
           ) : (
-            <Suspense fallback={<div aria-busy="true" />}>
-              <ChatPane key={conversationId} conversationId={conversationId} />
-            </Suspense>
+            <ChatPane key={conversationId} conversationId={conversationId} />
           )}
         </div>
         {conversationId !== null && details && (
           <section className={css.details} aria-label="Details">
-            <Suspense>
-              <DetailsPane key={conversationId} conversationId={conversationId} />
-            </Suspense>
+            <DetailsPane key={conversationId} conversationId={conversationId} />
           </section>
         )}
       </Landmark>
-      {dialog !== null && (
-        <Suspense>
-          <Dialogs dialog={dialog} />
-        </Suspense>
-      )}
+      {dialog !== null && <Dialogs dialog={dialog} />}
     </div>
   );
 }

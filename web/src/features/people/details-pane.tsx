@@ -68,6 +68,7 @@ function Details({ conversation }: { conversation: ConversationView }) {
               label="Name"
               name={conversation.name}
               missing="Give it a name."
+              longest={100}
               className={css.renameLine}
               onSave={async (name) => {
                 await client.conversations.rename(id, name);

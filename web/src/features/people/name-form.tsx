@@ -8,6 +8,8 @@ interface NameFormProps {
   name: string;
   /** What is said when the field is empty. */
   missing: string;
+  /** Characters at most, as the server has it. */
+  longest: number;
   className?: string | undefined;
   onSave: (name: string) => Promise<unknown>;
   /** Between the field and the button. */
@@ -15,7 +17,7 @@ interface NameFormProps {
 }
 
 /** A name to change, of oneself or of a group. What goes wrong is said at the field. */
-export function NameForm({ label, name, missing, className, onSave, children }: NameFormProps) {
+export function NameForm({ label, name, missing, longest, className, onSave, children }: NameFormProps) {
   const [value, setValue] = useState(name);
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
@@ -43,7 +45,7 @@ export function NameForm({ label, name, missing, className, onSave, children }: 
         label={label}
         value={value}
         error={error}
-        maxLength={100}
+        maxLength={longest}
         dir="auto"
         onChange={(event) => {
           setValue(event.target.value);

@@ -22,6 +22,7 @@ export function ProfileSettings() {
         label="Display name"
         name={user.displayName}
         missing="Enter a name."
+        longest={64}
         className={css.stack}
         onSave={async (displayName) => {
           await client.session.updateMe({ displayName });

@@ -117,6 +117,7 @@ export function scriptedClient(
     const snapshot = (): WindowSnapshot => ({
       items: all().slice(from),
       loaded: true,
+      findingUnread: false,
       hasOlder: from > 0,
       hasNewer: false,
       loadingOlder: false,
