@@ -72,6 +72,10 @@ func TestPage(t *testing.T) {
 	require.NotContains(t, text, "NaN")
 	require.NotContains(t, text, "Percentiles, storm", "there was no such distribution")
 	require.Equal(t, 7, strings.Count(plotOf(t, text, "Connections"), `class="mark"`), "each event is a line")
+	require.NotContains(t, text, "Percentiles, all", "steady says it")
+	r := sample(1, 1)
+	r.Latencies[3].Phase = "all" // connects, of the ramp
+	require.Equal(t, 1, strings.Count(plotOf(t, pageOf(t, r), "Percentiles, all"), `class="line`))
 	if name := os.Getenv("MURRE_SAMPLE_PAGE"); name != "" { // to look at
 		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 	}

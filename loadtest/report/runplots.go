@@ -68,10 +68,6 @@ func plots(sources ...*source) []*plot {
 		use(sources, "Live heap of the gateways", notation.Size, func(u *result.Use, _ float64) float64 { return orGap(float64(u.HeapBytes)) }),
 	}
 	marks := marksOf(sources)
-	if steady := slices.IndexFunc(all, func(p *plot) bool { return p.title == curveTitle("steady") }); steady >= 0 && !all[steady].empty() {
-		// "all" is steady and what came after: a plot of its own only where there is no other.
-		all = slices.DeleteFunc(all, func(p *plot) bool { return p.title == curveTitle("all") })
-	}
 	all = slices.DeleteFunc(all, func(p *plot) bool { return p.empty() })
 	for _, p := range all {
 		if !p.curve {
@@ -145,7 +141,7 @@ func percentiles(sources []*source, phase string) *plot {
 	for _, s := range sources {
 		for i, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
 			l, ok := s.run.Latency(name, phase)
-			if !ok {
+			if _, steady := s.run.Latency(name, "steady"); !ok || phase == "all" && steady { // "all" is steady and what came after
 				continue
 			}
 			one := line{name: s.prefix + name, colour: i, dashed: s.dashed}
