@@ -1,11 +1,21 @@
 # syntax=docker/dockerfile:1
 # The image of murre: one static binary, no root. Built with `docker build --build-arg VERSION=$(git describe --always) .`
+# The web client first; the program embeds it.
+FROM node:22-bookworm-slim AS web
+WORKDIR /src
+COPY web/package.json web/package-lock.json web/.npmrc ./web/
+COPY web/client/package.json ./web/client/
+RUN --mount=type=cache,target=/root/.npm cd web && npm ci --ignore-scripts --no-audit --no-fund
+COPY web ./web
+RUN cd web && npx tsc -b && npx vite build && node scripts/embed.mjs dist /built
+
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src
 # The modules alone first: this layer is kept while go.mod stays the same.
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
+COPY --from=web /built ./pkg/webui/built
 ARG VERSION=unknown
 # CGO off: nothing to link against in the image below, and it runs on any kernel we support.
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \

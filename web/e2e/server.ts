@@ -10,7 +10,7 @@ const program = process.env.MURRE_BIN ?? resolve(fileURLToPath(import.meta.url),
 
 // Below the range from which the system gives ports away: nobody takes ours while a killed server is down.
 const firstPort = 18_100
-const ports = 900
+const ports = 300
 
 /** A port that nobody listens on. */
 export async function freePort(): Promise<number> {

@@ -3,13 +3,16 @@
 # sources nor Node have changed since it did so last. Without Node it says so and leaves things as they are: the server then
 # shows a page about terminals.
 #   web/scripts/web-build.sh             build, when there is anything to do
+#   web/scripts/web-build.sh enough      exit 0 when Node is new enough for it
 #   web/scripts/web-build.sh packages    only install the packages of web/package-lock.json, when they aren't there
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 built=../pkg/webui/built
 
-if ! command -v node >/dev/null || ! command -v npm >/dev/null || ! node -e "const [a, b] = process.versions.node.split('.').map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)"; then
-	echo "web: not built, that needs Node 20.19 or newer with npm" >&2
+enough() { command -v node >/dev/null && command -v npm >/dev/null && node -e "const [a, b] = process.versions.node.split('.').map(Number); process.exit(a > 22 || (a === 22 && b >= 13) || (a === 20 && b >= 19) ? 0 : 1)"; }
+if [ "${1:-}" = enough ]; then enough; exit; fi
+if ! enough; then
+	echo "web: not built, that needs Node 20.19 or from 22.13 on, with npm" >&2
 	[ "${1:-}" != packages ] || exit 1
 	exit 0
 fi

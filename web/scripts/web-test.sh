@@ -3,6 +3,8 @@
 #   web/scripts/web-test.sh            everything
 #   web/scripts/web-test.sh unit       types, lint and units only
 #   web/scripts/web-test.sh browser [ARGS]  Playwright's, with its own arguments
+#   web/scripts/web-test.sh figures         only what is measured, by itself and against the budgets as they are
+# WEB_NOISE=2 lets figures of time be twice their budgets, for machines that do other things besides.
 # MURRE_WEB_URL=http://host:port passes the browser tests on a server that runs already, a cluster's balancer for one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,8 +17,9 @@ step() {
 }
 what=${1:-all}
 [ $# -eq 0 ] || shift
-case $what in all | unit | browser) ;; *) echo "usage: web-test.sh [unit | browser [ARGS]]" >&2; exit 2 ;; esac
-if [ "$what" != browser ]; then
+case $what in all | unit | browser | figures) ;; *) echo "usage: web-test.sh [unit | browser [ARGS] | figures]" >&2; exit 2 ;; esac
+[ "$what" != figures ] || { export WEB_NOISE=1 WEB_MEASURE_ONLY=1; set -- --project measure; }
+if [ "$what" = all ] || [ "$what" = unit ]; then
 	step types node_modules/.bin/tsc -b
 	step lint node_modules/.bin/eslint .
 	step units node_modules/.bin/vitest run
