@@ -54,9 +54,12 @@ thresholds:
   rate: 20
 `
 
-// drive drives a fake server that commits a sin.
-func drive(t *testing.T, text, sin string) *result.Run {
+// drive drives a fake server that commits a sin. workers are further fields of the scenario's workers.
+func drive(t *testing.T, text, sin string, workers ...string) *result.Run {
 	t.Helper()
+	for _, field := range workers {
+		text = strings.Replace(text, "workers: {", "workers: {"+field+", ", 1)
+	}
 	sc, err := scenario.Parse([]byte(text))
 	require.NoError(t, err)
 	self, err := os.Executable()
@@ -116,7 +119,7 @@ func TestRed(t *testing.T) {
 		t.Run(sin, func(t *testing.T) {
 			t.Parallel()
 			// Quiet isn't reached when something is lost.
-			r := drive(t, strings.Replace(small, "quiet: 20s", "quiet: 3s", 1), sin)
+			r := drive(t, strings.Replace(small, "quiet: 20s", "quiet: 2s", 1), sin)
 			require.False(t, r.OK)
 			require.False(t, r.Check.OK)
 			var kinds []string

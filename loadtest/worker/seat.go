@@ -67,7 +67,7 @@ type ramp struct {
 	rate    float64 // a second
 	window  int
 	next    int // the seat
-	dialing int
+	dialing int     // who has begun to come and was never there; one who fails goes on trying
 	at      float64 // when the next one comes, Unix ns
 }
 
@@ -91,7 +91,7 @@ func (w *Worker) moreRamp(now int64) int64 {
 		w.dial(s, now)
 	}
 	if r.dialing >= r.window {
-		return never // the next welcome, or the end of an attempt, makes room
+		return never // the next welcome makes room
 	}
 	return int64(r.at)
 }
@@ -114,10 +114,6 @@ func (w *Worker) dial(s *seat, now int64) {
 func (w *Worker) failed(s *seat, now int64) {
 	s.c.Token = ""
 	s.epoch++
-	if !s.was && w.ramp.dialing > 0 { // it leaves the window, and comes in its own time
-		w.ramp.dialing--
-		s.was = true
-	}
 	limit := min(backoffMin<<min(s.attempts, 10), backoffMax)
 	s.attempts = min(s.attempts+1, 200)
 	s.elsewhere(w)
@@ -162,10 +158,10 @@ func (w *Worker) Welcome(c *wire.Client, p *protocol.WelcomePayload) {
 	if want := w.p.User(w.user(s)); p.User != want {
 		w.err = fmt.Errorf("worker: welcomed as user %s, not %s: is this population in the store?", p.User, want)
 	}
-	if !s.was && w.ramp.dialing > 0 {
+	if !s.was {
 		w.ramp.dialing--
+		s.was = true
 	}
-	s.was = true
 	w.tally.record(result.LatencyConnect, w.micros(now), (now-s.at)/1000)
 	s.up = true
 	w.connected++
@@ -272,6 +268,9 @@ func (w *Worker) beginStorm() {
 	}
 }
 
+// gentle is the time over which those who come back to see the end are spread, ns.
+func (w *Worker) gentle() int64 { return int64(min(5*time.Second, w.sc.Duration/10)) + 1 }
+
 // beginQuiet lets everybody be there and nobody write.
 func (w *Worker) beginQuiet() {
 	now := time.Now().UnixNano()
@@ -280,7 +279,7 @@ func (w *Worker) beginQuiet() {
 	w.tally.steadyTo = w.micros(now)
 	for i := range w.seats {
 		if s := &w.seats[i]; !s.wanted {
-			w.timers.push(timer{at: now + w.rng.Int64N(int64(5*time.Second)), seat: uint32(i), kind: toComeBack})
+			w.timers.push(timer{at: now + w.rng.Int64N(w.gentle()), seat: uint32(i), kind: toComeBack})
 		}
 	}
 }
@@ -297,7 +296,7 @@ func (w *Worker) beginAgain(count int) error {
 		s := &w.seats[i*len(w.seats)/count]
 		w.leave(s, false)
 		s.again, s.offered = true, 0
-		w.timers.push(timer{at: now + w.rng.Int64N(int64(5*time.Second)), seat: uint32(s.c.Data), kind: toComeBack})
+		w.timers.push(timer{at: now + w.rng.Int64N(w.gentle()), seat: uint32(s.c.Data), kind: toComeBack})
 	}
 	return nil
 }
