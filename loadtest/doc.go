@@ -6,6 +6,10 @@
 // ports. What clients do on the wire is in the package wire; a cluster's processes are deploy/native's; what is right and
 // wrong is judged by pkg/check.
 //
+// Runs of thousands to millions of people by scenario files stand beside all this, in packages of their own: scenario reads
+// the files, conduct is the controller, worker a process of clients, ledger the checker over many processes, population
+// who the people are, result what comes out.
+//
 // Start with server.go (the server under test), world.go (its users) and bench.go (the lists of scenarios); each scenario
 // has a file, clusterbench.go those of a cluster. crowd.go is people who write to each other, lose their server and come
 // back: crash.go kills a server under them, faults.go a cluster's parts. fleet.go is that cluster, siege.go one run of a

@@ -66,7 +66,7 @@ func (s *seat) elsewhere(w *Worker) {
 type ramp struct {
 	rate    float64 // a second
 	window  int
-	next    int // the seat
+	next    int     // the seat
 	dialing int     // who has begun to come and was never there; one who fails goes on trying
 	at      float64 // when the next one comes, Unix ns
 }

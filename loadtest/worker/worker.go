@@ -286,8 +286,13 @@ func (w *Worker) fire(t timer, now int64) {
 	case toRetry:
 		w.retry(s, now)
 	case toWrite:
-		if w.phase == chatting {
+		switch {
+		case w.phase != chatting:
+		case s.wanted:
 			w.write(s, int(t.conv), t.at)
+		default: // who went away meanwhile writes when back
+			t.at = now + int64(time.Second)
+			w.timers.push(t)
 		}
 	case toRead:
 		w.readUpTo(s, int(t.conv), t.msg)
