@@ -144,6 +144,9 @@ func (w *Worker) leave(s *seat, rude bool) {
 	}
 	s.c.Token = ""
 	w.down(s)
+	if s.box != nil {
+		s.box.each(func(it *item) { it.left = true })
+	}
 	if s.wanted {
 		s.wanted = false
 		w.wanted--

@@ -34,6 +34,7 @@ type item struct {
 	puts    uint8 // how often it was on the wire
 	tries   uint8 // errors that said to try again
 	waits   bool  // for its upload
+	left    bool  // its user went away before it was answered: how long it took is their own doing
 }
 
 // outbox holds a user's unanswered messages, in order.
@@ -185,16 +186,15 @@ func (w *Worker) write(s *seat, conv int, due int64) {
 	}
 }
 
-// uploaded gives a message its picture, or none when that could not be uploaded. It is due now.
+// uploaded gives a message its picture, or none when that could not be uploaded. It is due when it can go.
 func (w *Worker) uploaded(s *seat, it *item, media chat.MediaID, err error) {
 	it.waits, it.media = false, media
 	if err != nil {
 		w.tally.fail("upload")
 	}
-	now := time.Now().UnixNano()
-	it.note.Due = w.micros(now)
+	it.note.Due = 0 // when it is put on the wire
 	if s.up {
-		w.put(s, it, now)
+		w.put(s, it, time.Now().UnixNano())
 	}
 }
 
@@ -202,6 +202,9 @@ func (w *Worker) uploaded(s *seat, it *item, media chat.MediaID, err error) {
 func (w *Worker) put(s *seat, it *item, now int64) {
 	if it.waits {
 		return
+	}
+	if it.note.Due == 0 {
+		it.note.Due = w.micros(now)
 	}
 	f := &w.frame.Message
 	w.text = it.note.AppendText(w.text[:0], w.textSize(&it.note))
@@ -254,7 +257,9 @@ func (w *Worker) Sent(c *wire.Client, m *protocol.Message) bool {
 	}
 	now := w.micros(time.Now().UnixNano())
 	w.tally.counts.Acked++
-	w.tally.latency(result.LatencyAck, it.note.Due, now)
+	if !it.left {
+		w.tally.latency(result.LatencyAck, it.note.Due, now)
+	}
 	w.book.Acked(&it.note, m.ID, it.floor, it.puts > 1)
 	w.await(&it.note, m.ID)
 	w.answered(s, it)
