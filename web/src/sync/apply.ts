@@ -115,12 +115,22 @@ export class Applier {
   /** A page of history: the messages, and which stretch of ids they are all of. */
   async page(tx: Tx, change: ChangeSet, conversationId: string, messages: readonly Wire.Message[], range: Range | undefined, fetchedAt: number): Promise<MessageRecord[]> {
     const fresh = await this.storePage(tx, change, conversationId, messages, fetchedAt)
-    const conversation = await tx.conversations.get(conversationId)
-    if (conversation && range) {
+    let conversation = await tx.conversations.get(conversationId)
+    if (!conversation) return fresh
+    const before = conversation
+    if (range) {
       // Behind a page that was asked for before the log began anew, the log may leave out what came between the two.
       const { tail, ...stretch } = range
-      const ranges = addRange(conversation.ranges, tail && fetchedAt > this.core.logSince ? range : stretch)
-      await tx.conversations.put({ ...conversation, ranges })
+      conversation = { ...conversation, ranges: addRange(conversation.ranges, tail && fetchedAt > this.core.logSince ? range : stretch) }
+    }
+    // A page may bring what the list didn't have yet, and the log not any more.
+    const newest = messages.at(-1)
+    if (newest && newest.id > (conversation.last?.id ?? '')) {
+      const last = await tx.messages.get(conversationId, newest.id)
+      if (last) conversation = { ...conversation, last, updatedAt: last.createdAt > conversation.updatedAt ? last.createdAt : conversation.updatedAt }
+    }
+    if (conversation !== before) {
+      await tx.conversations.put(conversation)
       change.conversation(conversationId)
     }
     return fresh

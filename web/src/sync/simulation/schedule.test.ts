@@ -139,6 +139,10 @@ async function check(seed: number): Promise<void> {
     expect(phone.client.messages.outbox.get(), about).toEqual([])
     const items = await s.shown(phone)
     expect(items.map((m) => ({ id: m.id, senderId: m.senderId, content: m.content, deleted: m.deleted, reactions: [...m.reactions].sort(byUser) })), about).toEqual(history)
+    const { lastMessage } = phone.client.conversations.get()[0]!
+    const last = history.at(-1)
+    expect(lastMessage && { id: lastMessage.id, content: lastMessage.content, deleted: lastMessage.deleted }, about)
+      .toEqual(last && { id: last.id, content: last.content, deleted: last.deleted })
     const { doubled, reordered, lost } = phone.client.stats.get()
     expect({ doubled, reordered, lost }, about).toEqual({ doubled: 0, reordered: 0, lost: 0 })
     // Whoever listens hears of each message of others once.
