@@ -25,6 +25,7 @@ type Options struct {
 
 	Cassandra []Node // 127.0.20.1 …
 	Redis     bool   // six nodes, 127.0.20.11 … 16; the first three begin as masters
+	RedisMB   int    // the most that each of them keeps, MiB; 0: 256, enough for some hundred thousand users
 	S3        S3     // 127.0.20.21; one bucket, Bucket, is there when gateways are
 
 	Binary      string   // bin/murre; needed for what follows
@@ -173,7 +174,7 @@ func (c *Cluster) planServers(ctx context.Context, opt Options) error {
 	}
 	if opt.Redis {
 		for i := range redisNodes {
-			p, err := redisNode(c.dir, fmt.Sprintf("redis-%d", i+1), c.ip(redisFirst+i))
+			p, err := redisNode(c.dir, fmt.Sprintf("redis-%d", i+1), c.ip(redisFirst+i), cmp.Or(opt.RedisMB, 256))
 			if err != nil {
 				return err
 			}

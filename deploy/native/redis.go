@@ -20,7 +20,7 @@ const (
 )
 
 // redisNode is one node of the Redis Cluster. It has no append-only file, as in production: what Redis holds may be lost.
-func redisNode(dir, name, ip string) (*process, error) {
+func redisNode(dir, name, ip string, memoryMB int) (*process, error) {
 	home := filepath.Join(dir, "data", name)
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -36,7 +36,7 @@ func redisNode(dir, name, ip string) (*process, error) {
 			// The part of the cluster that works goes on working; a replica however stale may take over: Redis is a hint.
 			"--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0",
 			"--cluster-allow-pubsubshard-when-down", "yes",
-			"--save", "", "--appendonly", "no", "--maxmemory", "256mb", "--maxmemory-policy", "noeviction",
+			"--save", "", "--appendonly", "no", "--maxmemory", fmt.Sprintf("%dmb", memoryMB), "--maxmemory-policy", "noeviction",
 		},
 		ready: func(ctx context.Context) error {
 			answer, err := redisCall(ctx, addr, "PING")

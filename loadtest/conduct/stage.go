@@ -130,6 +130,9 @@ func (e *embedded) close(_ context.Context, remove bool) error {
 	return err
 }
 
+// redisMB is the most that a node of Redis keeps, MiB: sessions of a million people on three masters, twice over.
+const redisMB = 1024
+
 // cluster is a native cluster of the run's own.
 type cluster struct {
 	r   *run
@@ -154,7 +157,7 @@ func (c *cluster) start(ctx context.Context, tell population.Progress) error {
 	}
 	// Media go through the lighter of the two object servers.
 	o := native.Options{
-		Dir: dir, Subnet: c.r.o.Subnet, Cassandra: []native.Node{{HeapMB: s.HeapMB}}, Redis: true, S3: native.Versity, Binary: c.r.o.Server,
+		Dir: dir, Subnet: c.r.o.Subnet, Cassandra: []native.Node{{HeapMB: s.HeapMB}}, Redis: true, RedisMB: redisMB, S3: native.Versity, Binary: c.r.o.Server,
 		Gateways: s.Gateways, GatewayArgs: append([]string{"--jwt-secret-file", secretFile, "--log-level", "warn"}, serveFlags(s)...),
 		Log: slog.New(slog.NewTextHandler(c.r.o.Log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
