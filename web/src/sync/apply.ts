@@ -2,7 +2,8 @@ import { addFromLog, addRange, dedupKey, tailOf, type ConversationRecord, type M
 import { idAt, laterId, type LoggedEvent, type Message, type MessageStatusPayload, type Rest as Wire } from '../protocol'
 import type { ChangeSet } from './changes'
 import { me, serverNow, type Core } from './core'
-import { advanceReceipts, erase, mergeMessage, unknownConversation, type Unread } from './merge'
+import { Early } from './early'
+import { advanceReceipts, mergeMessage, unknownConversation, withEvent, type Unread } from './merge'
 
 /** In ms; a resend is long over by then. */
 const twinsWithin = 3_600_000
@@ -26,6 +27,7 @@ export function nothingApplied(): Applied {
 /** Applies events and pages of history to the cache, within a transaction. Doing it twice changes nothing. */
 export class Applier {
   private readonly core: Core
+  readonly early = new Early()
 
   constructor(core: Core) {
     this.core = core
@@ -67,24 +69,9 @@ export class Applier {
     const conversation = cached ? undefined : await tx.conversations.get(conversationId)
     // Of a conversation that nobody opened only the last message is here, in the list.
     const before = cached ?? (conversation?.last?.id === messageId ? conversation.last : undefined)
-    if (!before || before.deleted) return
-    let after = before
-    switch (event.type) {
-      case 'message_deleted':
-        after = erase(before, now)
-        break
-      case 'message_edited':
-        if (event.payload.editedAt <= (before.editedAt ?? '')) return
-        after = { ...before, content: event.payload.content, editedAt: event.payload.editedAt, touched: now }
-        break
-      case 'reaction': {
-        const { userId, emoji } = event.payload
-        if (event.eventId <= (before.reactionEvents?.[userId] ?? '')) return
-        const reactions = before.reactions.filter((r) => r.userId !== userId)
-        if (emoji !== '') reactions.push({ userId, emoji })
-        after = { ...before, reactions, reactionEvents: { ...before.reactionEvents, [userId]: event.eventId }, touched: now }
-      }
-    }
+    if (!before) return this.early.note(event, now)
+    const after = withEvent(before, event, now)
+    if (!after) return
     if (cached) return this.replace(tx, change, after)
     await tx.conversations.put({ ...conversation!, last: after })
     change.conversation(conversationId)
@@ -151,7 +138,7 @@ export class Applier {
       const twin = before || wire.createdAt <= recent ? undefined : await this.twinOf(tx, wire)
       if (twin && twin.id < wire.id) continue
       if (twin) await this.remove(tx, change, twin)
-      const record = mergeMessage(before ?? twin, wire, fetchedAt)
+      const record = this.early.apply(mergeMessage(before ?? twin, wire, fetchedAt), fetchedAt)
       records.push(record)
       change.message(conversationId, record.id)
       if (!before) fresh.push(record)

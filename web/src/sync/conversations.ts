@@ -228,6 +228,7 @@ export class Conversations implements ConversationsApi {
       for (const wire of list) {
         const before = await tx.conversations.get(wire.id)
         const after = mergeConversation(before, wire, fetchedAt, await this.p.applier.unreadOf(tx, before, wire))
+        if (after.last) after.last = this.p.applier.early.apply(after.last, fetchedAt)
         if (before && JSON.stringify(before) === JSON.stringify(after)) continue
         changed = true
         await tx.conversations.put(after)

@@ -1,5 +1,5 @@
 import { dedupKey, type ConversationRecord, type MessageRecord, type Status } from '../db'
-import { laterId, type Message, type Rest as Wire } from '../protocol'
+import { laterId, type LoggedEvent, type Message, type Rest as Wire } from '../protocol'
 
 const order: Record<Status, number> = { sent: 0, delivered: 1, read: 2 }
 
@@ -39,6 +39,25 @@ export function mergeMessage(before: MessageRecord | undefined, wire: Message | 
     record.editedAt = before.editedAt
   }
   return before.deleted && !record.deleted ? erase(record, record.touched) : record
+}
+
+/** What an event of the log makes of a message; undefined: nothing, for something newer is known. now: in ms of our clock. */
+export function withEvent(before: MessageRecord, event: Exclude<LoggedEvent, { type: 'conversation' }>, now: number): MessageRecord | undefined {
+  if (before.deleted) return undefined
+  switch (event.type) {
+    case 'message_deleted':
+      return erase(before, now)
+    case 'message_edited':
+      if (event.payload.editedAt <= (before.editedAt ?? '')) return undefined
+      return { ...before, content: event.payload.content, editedAt: event.payload.editedAt, touched: now }
+    case 'reaction': {
+      const { userId, emoji } = event.payload
+      if (event.eventId <= (before.reactionEvents?.[userId] ?? '')) return undefined
+      const reactions = before.reactions.filter((r) => r.userId !== userId)
+      if (emoji !== '') reactions.push({ userId, emoji })
+      return { ...before, reactions, reactionEvents: { ...before.reactionEvents, [userId]: event.eventId }, touched: now }
+    }
+  }
 }
 
 /** A deleted message keeps its place, and nothing else. */

@@ -131,6 +131,21 @@ describe('the last message of a conversation nobody opened', () => {
   })
 })
 
+describe('an edit of a message that is still on its way', () => {
+  it('is not undone by an answer that was asked for before', async () => {
+    await start()
+    const m = stored('first words')
+    const refreshed = phone.client.conversations.refresh()
+    const w = phone.client.messages.open(conversationId)
+    await clock.advance(42) // both answers are under way
+    phone.socket!.push({ type: 'message_edited', payload: { conversationId, messageId: m.id, content: 'second words', editedAt: '2026-01-02T01:00:00.000Z', eventId: server.id() } })
+    await clock.advance(1000)
+    await refreshed
+    expect(w.get().items.map((x) => x.content)).toEqual(['second words'])
+    expect(conversation().lastMessage?.content).toBe('second words')
+  })
+})
+
 describe('a copy that comes again', () => {
   it('does not undo a reaction that came after it was read', async () => {
     await start()

@@ -163,6 +163,8 @@ export class ModelSession implements ServerEnd {
   private readonly device: Device
   private catchingUp = true
   private batchEnd = ''
+  /** Where the log begins for a device with a gap. Its cursor follows when it acknowledges something, and so has heard of the gap. */
+  private from = ''
   private over = false
 
   constructor(server: ModelServer, socket: SimSocket, userId: string, device: Device) {
@@ -180,9 +182,8 @@ export class ModelSession implements ServerEnd {
       limits: { ackIds: 500, batch: batchSize, content: 10_000, frameBytes: 131_072, groupMembers: 256, mediaBytes: 0, presenceUsers: 100 },
     })
     if (device.gap) {
-      device.gap = false
-      device.cursor = server.logs.get(this.userId)!.at(-1)?.eventId ?? ''
-      this.push('gap', { cursor: device.cursor || '0000000000000' })
+      this.from = server.logs.get(this.userId)!.at(-1)?.eventId ?? ''
+      this.push('gap', { cursor: this.from || '0000000000000' })
     }
     this.nextBatch()
     const verify = () => {
@@ -251,6 +252,8 @@ export class ModelSession implements ServerEnd {
 
   private ack(p: { messageIds?: string[]; eventIds?: string[]; eventId?: string }): void {
     const log = this.server.logs.get(this.userId)!
+    if (this.from > this.device.cursor) this.device.cursor = this.from
+    this.device.gap = false
     const acked = (e: LogEntry) => {
       this.device.acked.add(e.eventId)
       const message = e.type === 'message' && this.server.messages.find((m) => m.id === e.messageId)
@@ -272,7 +275,7 @@ export class ModelSession implements ServerEnd {
   }
 
   private pending(): LogEntry[] {
-    return this.server.logs.get(this.userId)!.filter((e) => e.eventId > this.device.cursor && !this.device.acked.has(e.eventId))
+    return this.server.logs.get(this.userId)!.filter((e) => e.eventId > this.device.cursor && e.eventId > this.from && !this.device.acked.has(e.eventId))
   }
 
   private nextBatch(): void {
