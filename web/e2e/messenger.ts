@@ -109,7 +109,8 @@ export class Messenger {
 
   // The connection.
 
+  /** A connection that says nothing any more is given up after a while, not at once. */
   async expectBanner(text: string | RegExp) {
-    await expect(this.scope.getByRole('status').filter({ hasText: text })).toBeVisible()
+    await expect(this.scope.getByRole('status').filter({ hasText: text })).toBeVisible({ timeout: 45_000 })
   }
 }
