@@ -32,7 +32,7 @@ type Counts struct {
 	Receipts  int64 `json:"receipts"`  // message_status frames
 	Connects  int64 `json:"connects"`  // welcomes
 	Losses    int64 `json:"losses"`    // connections that ended unasked
-	Leaves    int64 `json:"leaves"`    // connections that the scenario ended: churn, storm
+	Leaves    int64 `json:"leaves"`    // connections that the scenario ended: churn, storm, or a gateway that was restarted and said so
 	Typing    int64 `json:"typing"`    // typing frames received
 	BytesIn   int64 `json:"bytesIn"`   // from servers, WebSocket payload and headers
 	BytesOut  int64 `json:"bytesOut"`  // to servers

@@ -29,6 +29,7 @@ type seat struct {
 	box      *outbox // nil: nothing is unanswered
 	at       int64   // when it was dialed, or welcomed once it is up; Unix ns
 	syncedTo int64   // the highest time that a synced said, Unix ms
+	later    int64   // when the server asked it to come back; 0: it didn't. Unix ns
 	batch    chat.EventID
 	offered  int32  // events out of the log since it came again
 	epoch    uint16 // counts connections and attempts
@@ -99,7 +100,7 @@ func (w *Worker) moreRamp(now int64) int64 {
 // dial begins to connect.
 func (w *Worker) dial(s *seat, now int64) {
 	s.epoch++
-	s.at, s.batch = now, 0
+	s.at, s.later, s.batch = now, 0, 0
 	s.c.Target = wire.Target{Addr: w.targets[s.gateway], Path: "/ws"}
 	s.c.Token = population.Token(w.setup.Secret, w.p.Subject(w.user(s)))
 	if err := s.c.Connect(); err != nil {
@@ -205,6 +206,15 @@ func (w *Worker) Synced(c *wire.Client, p *protocol.SyncedPayload) {
 // Closed implements wire.Handler: the user comes back.
 func (w *Worker) Closed(c *wire.Client, err error) {
 	s, now := w.seat(c), time.Now().UnixNano()
+	if s.later != 0 { // as asked
+		w.tally.counts.Leaves++
+		w.down(s)
+		s.attempts = 0
+		s.elsewhere(w)
+		w.timers.push(timer{at: max(s.later, now), seat: uint32(c.Data), epoch: s.epoch, kind: toConnect})
+		s.later = 0
+		return
+	}
 	if s.up {
 		w.tally.counts.Losses++
 		if now-s.at > steady.Nanoseconds() {
@@ -231,10 +241,12 @@ func closeKind(err error, was bool) string {
 	return "cut off"
 }
 
-// Reconnect implements wire.Drainer: the device leaves when it was told to, and is back at once, elsewhere.
+// Reconnect implements wire.Drainer: the server drains and closes the connection; the device is back when it was told to,
+// elsewhere. Should the connection stay open till then it is left.
 func (w *Worker) Reconnect(c *wire.Client, after time.Duration) {
 	s := w.seat(c)
-	w.timers.push(timer{at: time.Now().Add(after).UnixNano(), seat: uint32(c.Data), epoch: s.epoch, kind: toLeave})
+	s.later = time.Now().Add(after).UnixNano()
+	w.timers.push(timer{at: s.later, seat: uint32(c.Data), epoch: s.epoch, kind: toLeave})
 }
 
 // cutOff reports whether the storm takes a user: first one of each pair, so that somebody can write to those who are away.
