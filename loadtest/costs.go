@@ -263,6 +263,8 @@ func (c *costing) connects(ctx context.Context) error {
 		return err
 	}
 	c.res.other("costs", "no connections: gateway CPU for a gateway, an hour", "s", c.empty.gateways.Seconds()/hours(c.empty)/fleetGateways, "")
+	c.res.other("costs", "no connections: store CPU, an hour", "s", c.empty.store.Seconds()/hours(c.empty), "the node by itself, and the gateways' polls")
+	c.res.other("costs", "no connections: Redis CPU, an hour", "s", c.empty.redi.Seconds()/hours(c.empty), "six processes and their cluster")
 	c.res.other("costs", "no connections: CQL statements a gateway and second", "/s", c.empty.total(cqlStatements)/hours(c.empty)/3600/fleetGateways, "polls, leases")
 	memory, err := c.s.rss()
 	if err != nil {

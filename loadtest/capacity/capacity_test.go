@@ -195,8 +195,13 @@ func TestLines(t *testing.T) {
 	require.InDelta(t, 2048, lines[0].PerConnection, 1e-6)
 	require.InDelta(t, 64<<20, lines[0].Base, 1)
 	require.InDelta(t, 1, lines[0].Fit, 1e-9)
-	require.Contains(t, capacity.LineTable([]*result.Run{rampRun()}), "| ramp | 1,000 | gateways | 64 MiB | 2 KiB | 1 |")
-	require.Contains(t, capacity.AccountTable([]*result.Run{rampRun()}), "| kernel: slab | 1.95 KiB |")
+	require.Contains(t, capacity.LineTable([]*result.Run{rampRun()}), "| ramp | 1,000 | gateways | 64 MiB | 2 KiB | 1 | 66 MiB | 67.5 KiB |")
+	r := rampRun()
+	r.Memory[0].Parts = append(r.Memory[0].Parts, result.MemoryPart{Part: "not found", Bytes: -9e9})
+	accounts := capacity.AccountTable([]*result.Run{r})
+	require.Contains(t, accounts, "| kernel: slab | 1.95 KiB |")
+	require.Contains(t, accounts, "| **sum of what was found** | **6.05 KiB** |")
+	require.Contains(t, capacity.RunTable([]*result.Run{r}), "| ramp | cluster | 2 | 1,000 |")
 }
 
 // TestReadRuns: results are found among other JSON files.

@@ -51,8 +51,8 @@ func Check(r *result.Run, c *Costs) []Prediction {
 	further := math.Max(0, w.delivered-w.acked)
 	add("CPU of gateways", "cores", float64(r.Gateways)*c.GatewayCPU+float64(w.connected)*c.IdleGatewayCPU+
 		w.acked*c.MessageGatewayCPU+further*c.RecipientGatewayCPU+w.connects*c.ConnectGatewayCPU, w.cpu[result.GroupGateways])
-	add("CPU of the store", "cores", w.acked*c.MessageStoreCPU+further*c.RecipientStoreCPU+w.connects*c.ConnectStoreCPU, w.cpu[result.GroupCassandra])
-	add("CPU of Redis", "cores", w.acked*c.MessageRedisCPU+further*c.RecipientRedisCPU+w.connects*c.ConnectRedisCPU, w.cpu[result.GroupRedis])
+	add("CPU of the store", "cores", c.StoreCPU+w.acked*c.MessageStoreCPU+further*c.RecipientStoreCPU+w.connects*c.ConnectStoreCPU, w.cpu[result.GroupCassandra])
+	add("CPU of Redis", "cores", c.RedisCPU+w.acked*c.MessageRedisCPU+further*c.RecipientRedisCPU+w.connects*c.ConnectRedisCPU, w.cpu[result.GroupRedis])
 	return out
 }
 

@@ -14,6 +14,8 @@ type Costs struct {
 	ConnectGatewayCPU   float64
 	IdleGatewayCPU      float64 // of a connection, a second
 
+	StoreCPU, RedisCPU float64 // of a node, and of six Redis processes, while nobody is there, a second; machines have room for it
+
 	MessageStoreCPU   float64 // every row written once; each further replica costs the same again
 	RecipientStoreCPU float64
 	ConnectStoreCPU   float64
@@ -51,6 +53,8 @@ func (c *Costs) slots() []slot {
 		{"recipient-gateway-cpu", "s", "of each further recipient", &c.RecipientGatewayCPU},
 		{"connect-gateway-cpu", "s", "of a connect", &c.ConnectGatewayCPU},
 		{"idle-gateway-cpu", "s/s", "of an idle connection", &c.IdleGatewayCPU},
+		{"store-cpu", "s/s", "CPU of a store node while nobody is there", &c.StoreCPU},
+		{"redis-cpu", "s/s", "of six Redis processes", &c.RedisCPU},
 		{"message-store-cpu", "s", "store's CPU of a direct message, one replica", &c.MessageStoreCPU},
 		{"recipient-store-cpu", "s", "of each further recipient", &c.RecipientStoreCPU},
 		{"connect-store-cpu", "s", "of a connect", &c.ConnectStoreCPU},

@@ -17,6 +17,8 @@ type Line struct {
 	PerConnection float64 // bytes
 	Points        int
 	Fit           float64 // how much of the differences the line explains, 0..1
+	// Settled is the least that the group took after the ramp, once heaps had been collected; 0: unknown.
+	Settled float64
 }
 
 // Lines fits one line a group over the points up to the end of a run's ramp; a group with fewer than three has none.
@@ -39,11 +41,28 @@ func Lines(r *result.Run) []Line {
 			}
 		}
 		if l, ok := fit(x, y); ok {
-			l.Group = name
+			l.Group, l.Settled = name, settled(r, name, to)
 			out = append(out, l)
 		}
 	}
 	return out
+}
+
+// settled is the least memory of a group while at least as many were connected as at the end of the ramp, less a hundredth.
+func settled(r *result.Run, group string, ramp float64) (least float64) {
+	most := 0
+	for i := range r.Series.Points {
+		p := &r.Series.Points[i]
+		if p.At <= ramp+r.Series.EverySeconds {
+			most = max(most, p.Connected)
+			continue
+		}
+		u, ok := p.Use[group]
+		if ok && u.Bytes > 0 && p.Connected >= most-most/100 && (least == 0 || float64(u.Bytes) < least) {
+			least = float64(u.Bytes)
+		}
+	}
+	return least
 }
 
 func fit(x, y []float64) (Line, bool) {
@@ -73,14 +92,15 @@ func fit(x, y []float64) (Line, bool) {
 
 // LineTable lists the lines of runs.
 func LineTable(runs []*result.Run) string {
-	rows := [][]string{{"run", "connections", "group", "at none", "a connection", "fit"}}
+	rows := [][]string{{"run", "connections", "group", "at none", "a connection, while they come", "fit", "all, once settled", "of it a connection"}}
 	for _, r := range runs {
 		most := 0
 		for i := range r.Series.Points {
 			most = max(most, r.Series.Points[i].Connected)
 		}
 		for _, l := range Lines(r) {
-			rows = append(rows, []string{r.Name, notation.Whole(float64(most)), l.Group, notation.Bytes(l.Base), notation.Bytes(l.PerConnection), notation.Digits(math.Round(l.Fit*1000) / 1000)})
+			rows = append(rows, []string{r.Name, notation.Whole(float64(most)), l.Group, notation.Bytes(l.Base), notation.Bytes(l.PerConnection), notation.Digits(math.Round(l.Fit*1000) / 1000),
+				notation.Bytes(l.Settled), notation.Bytes(l.Settled / math.Max(1, float64(most)))})
 		}
 	}
 	if len(rows) == 1 {
@@ -124,12 +144,23 @@ func AccountTable(runs []*result.Run) string {
 		}
 		rows = append(rows, row)
 	}
-	sum, all := []string{"**sum**"}, []string{"everything together"}
+	sum, all := []string{"**sum of what was found**"}, []string{"that in all"}
 	for _, m := range accounts {
-		sum = append(sum, "**"+notation.Bytes(float64(m.SumBytes)/float64(m.Connections))+"**")
-		all = append(all, notation.Bytes(float64(m.SumBytes)))
+		sum = append(sum, "**"+notation.Bytes(found(m)/float64(m.Connections))+"**")
+		all = append(all, notation.Bytes(found(m)))
 	}
 	return table(append(rows, sum, all))
+}
+
+// found is the sum of an account's parts without the line that stands for what is in none of them: that one holds whatever
+// other programs on the machine did meanwhile.
+func found(m *result.Memory) (sum float64) {
+	for _, p := range m.Parts {
+		if p.Part != "not found" {
+			sum += float64(p.Bytes)
+		}
+	}
+	return sum
 }
 
 // RunTable lists runs, one a line: what was held, how fast, and whether it was right.
@@ -150,7 +181,7 @@ func RunTable(runs []*result.Run) string {
 			p50, p99 = notation.Millis.Text(l.P50), notation.Millis.Text(l.P99)
 		}
 		if m, ok := fullest(r); ok {
-			memory = notation.Bytes(float64(m.SumBytes))
+			memory = notation.Bytes(found(m))
 		}
 		rows = append(rows, []string{
 			r.Name, r.Engine, notation.Whole(float64(r.Gateways)), notation.Whole(float64(most)), ramp, notation.Digits(w.acked), p50, p99, memory,
