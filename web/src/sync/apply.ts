@@ -110,9 +110,10 @@ export class Applier {
       const { tail, ...stretch } = range
       conversation = { ...conversation, ranges: addRange(conversation.ranges, tail && fetchedAt > this.core.logSince ? range : stretch) }
     }
-    // A page may bring what the list didn't have yet, and the log not any more.
-    const newest = messages.at(-1)
-    if (newest && newest.id > (conversation.last?.id ?? '')) {
+    // A page may bring what the list didn't have yet, and the log not any more; or what has become of the list's last message.
+    const known = conversation.last?.id ?? ''
+    const newest = messages.findLast((m) => m.id >= known)
+    if (newest) {
       const last = await tx.messages.get(conversationId, newest.id)
       if (last) conversation = { ...conversation, last, updatedAt: last.createdAt > conversation.updatedAt ? last.createdAt : conversation.updatedAt }
     }
