@@ -276,19 +276,21 @@ func (r *run) quiet(ctx context.Context) error {
 	return err
 }
 
-// again lets some connect again: nothing may be pending. It is done last, for it moves cursors.
+// again lets some connect again, twice: the second time nothing may be pending. It is done last, for it moves cursors.
 func (r *run) again(ctx context.Context) error {
-	r.crew.left = 0
-	err := r.crew.each(func(h *hand) control.Command {
-		r.crew.left++
-		n := r.sc.Check.Again * (h.to - h.from) / r.sc.Users.Count
-		return control.Command{Again: &control.Again{Count: max(n, min(r.sc.Check.Again, 1))}}
-	})
-	if err != nil {
-		return err
-	}
-	if err := r.pump(ctx, 2*time.Minute, func() bool { return r.crew.left == 0 }); err != nil {
-		return fmt.Errorf("connect again: %w", err)
+	for _, judge := range []bool{false, true} {
+		r.crew.left = 0
+		err := r.crew.each(func(h *hand) control.Command {
+			r.crew.left++
+			n := r.sc.Check.Again * (h.to - h.from) / r.sc.Users.Count
+			return control.Command{Again: &control.Again{Count: max(n, min(r.sc.Check.Again, 1)), Judge: judge}}
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.pump(ctx, 2*time.Minute, func() bool { return r.crew.left == 0 }); err != nil {
+			return fmt.Errorf("connect again: %w", err)
+		}
 	}
 	return nil
 }

@@ -93,7 +93,8 @@ func TestGreen(t *testing.T) {
 		require.NotEmpty(t, l.HDR)
 	}
 	acks, _ := r.Latency(result.LatencyAck, "all")
-	require.Equal(t, r.Totals.Acked, acks.Count)
+	require.LessOrEqual(t, acks.Count, r.Totals.Acked, "what absent senders made late isn't timed")
+	require.Greater(t, acks.Count, r.Totals.Acked*9/10)
 	var kinds []string
 	for _, e := range r.Events {
 		kinds = append(kinds, e.Kind)

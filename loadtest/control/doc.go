@@ -15,7 +15,7 @@
 //	storm      ───────────────────────▶         cut off, stay away, come back
 //	calm       ───────────────────────▶         the storm is over: latencies count as steady again
 //	quiet      ───────────────────────▶         no more messages; everybody comes back, everything is sent
-//	again      ───────────────────────▶         some connect again: nothing may be pending
+//	again      ───────────────────────▶         some connect again, twice: then nothing may be pending
 //	           ◀─────────────────────── again   all of them are synced
 //	account    ───────────────────────▶
 //	           ◀─────────────────────── account lines of the ledger, packed, in parts; the last one says so

@@ -68,6 +68,9 @@ type Quiet struct{}
 // Again lets the first so many of the worker's users connect again.
 type Again struct {
 	Count int `json:"count"`
+	// Judge: nothing may be pending. A message that was sent again may stand in a log twice, and only the first one was
+	// acked: whoever comes again a first time acks the other.
+	Judge bool `json:"judge"`
 }
 
 // Account asks for the ledger's lines and claims.

@@ -147,7 +147,7 @@ type Restart struct {
 // Check says what is looked at in the end.
 type Check struct {
 	Quiet     time.Duration `yaml:"quiet"`     // at most, until everything is acked and received; default 2 min
-	Again     int           `yaml:"again"`     // users who connect again in the end: nothing may be pending; default 1,000
+	Again     int           `yaml:"again"`     // users who connect again in the end, twice: then nothing may be pending; default 1,000
 	Histories int           `yaml:"histories"` // conversations whose history and receipts are read back; default 200
 }
 

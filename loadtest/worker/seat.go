@@ -194,7 +194,7 @@ func (w *Worker) Synced(c *wire.Client, p *protocol.SyncedPayload) {
 	}
 	if s.again {
 		s.again = false
-		if s.offered > 0 {
+		if s.offered > 0 && w.judged {
 			w.book.PendingLeft(w.user(s), int(s.offered))
 		}
 		if w.again--; w.again == 0 {
@@ -300,10 +300,10 @@ func (w *Worker) beginQuiet() {
 }
 
 // beginAgain lets some connect again.
-func (w *Worker) beginAgain(count int) error {
+func (w *Worker) beginAgain(a *control.Again) error {
 	now := time.Now().UnixNano()
-	count = min(count, len(w.seats))
-	w.again = count
+	count := min(a.Count, len(w.seats))
+	w.again, w.judged = count, a.Judge
 	if count == 0 {
 		return w.out.Write(control.Answer{Again: &control.Done{}})
 	}

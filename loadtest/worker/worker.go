@@ -44,8 +44,9 @@ type Worker struct {
 
 	connected, wanted, synced int
 	stormed, stormBack        int
-	open                      int // messages that aren't answered
-	again                     int // users who have yet to be synced again
+	open                      int  // messages that aren't answered
+	again                     int  // users who have yet to be synced again
+	judged                    bool // nothing may be pending for them
 	frame                     protocol.ClientFrame
 	text                      []byte
 	err                       error // why the worker can't go on
@@ -223,7 +224,7 @@ func (w *Worker) obey(c *control.Command) (done bool, err error) {
 	case c.Quiet != nil:
 		w.beginQuiet()
 	case c.Again != nil:
-		return false, w.beginAgain(c.Again.Count)
+		return false, w.beginAgain(c.Again)
 	case c.Account != nil:
 		return false, w.account(c.Account.Bounds)
 	case c.Claims != nil:
