@@ -45,8 +45,9 @@ export class Applier {
     if (own && kept) out.settled.push(kept)
     const heard = !record || before?.heard === true
     if (heard && (!own || before)) out.duplicates++
-    // Under the id that is known already nothing changes for the conversation.
-    if (!record || (heard && before?.id === record.id)) return
+    if (!record) return
+    // Known already; but this copy may have been edited since, and stand in the list.
+    if (heard && before?.id === record.id) return this.replace(tx, change, record)
     const now: MessageRecord = { ...record, heard: true }
     await tx.messages.put([now])
     let conversation = await this.conversation(tx, change, wire, out)

@@ -147,6 +147,15 @@ describe('an edit of a message that is still on its way', () => {
 })
 
 describe('a copy that comes again', () => {
+  it('edited since, is what the list shows', async () => {
+    await start()
+    const m = live('first words')
+    await clock.advance(500)
+    push({ ...m, content: 'second words', editedAt: '2026-01-02T01:00:00.000Z' })
+    await clock.advance(500)
+    expect(conversation().lastMessage?.content).toBe('second words')
+  })
+
   it('does not undo a reaction that came after it was read', async () => {
     await start()
     const m = live('nice')
