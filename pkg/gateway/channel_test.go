@@ -44,6 +44,36 @@ func TestChannelsThatCanNotBeRead(t *testing.T) {
 	}
 }
 
+// Whoever is connected while a channel is made with them gets what is posted there.
+func TestAChannelThatIsMadeMeanwhile(t *testing.T) {
+	r := newRig(t)
+	p, q := r.person(), r.person()
+	ph := q.connect(chat.DeviceID{})
+	ch := p.channel(q)
+	ph.until("conversation")
+	m := p.say(ch, "hello")
+	if f := ph.until("message"); f.text("id") != m.ID.String() {
+		t.Errorf("got %s, want %s", f.text("id"), m.ID)
+	}
+
+	// The push of its making was lost, and found in the member's log.
+	var c *conn
+	r.gateway.hub.of(q.id, func(of *conn) { c = of })
+	r.gateway.hub.unfollow(ch, c)
+	c.dev.Unfollow(ch)
+	made, err := r.store.Members.Membership(context.Background(), ch)
+	must(t, err)
+	c.Push(&chat.Push{
+		Kind: chat.PushConversation, Event: chat.Event{Kind: chat.EventConversation, Conversation: ch, Message: m.ID, Actor: p.id},
+		Conversation: &chat.ConversationChange{Conversation: made.Conversation, Change: chat.ChangeCreated, Subject: p.id},
+	})
+	r.eventually("follower", func() bool { return r.gateway.hub.followed(ch) })
+	m = p.say(ch, "hello again")
+	if f := ph.until("message"); f.text("id") != m.ID.String() {
+		t.Errorf("got %s, want %s", f.text("id"), m.ID)
+	}
+}
+
 // Who was removed from a channel elsewhere stops following it here, also when the store can't be asked at first.
 func TestARemovedFollowerWhoseMembershipCanNotBeRead(t *testing.T) {
 	r := newRig(t)

@@ -13,12 +13,9 @@ import (
 
 // Deliver implements router.Local: it shows a push on the connections of its recipients here, encoded once.
 func (g *Gateway) Deliver(p *chat.Push) {
-	switch p.Kind {
-	case chat.PushControl:
+	if p.Kind == chat.PushControl {
 		g.control(p)
 		return
-	case chat.PushConversation:
-		g.channelMembership(p)
 	}
 	d := delivery{g: g, p: p}
 	if p.Channel {
@@ -27,6 +24,9 @@ func (g *Gateway) Deliver(p *chat.Push) {
 	}
 	for _, u := range p.Recipients {
 		g.hub.of(u, d.show)
+	}
+	if p.Kind == chat.PushConversation {
+		g.channelMembership(p) // last: who follows one more catches up with it first, and would miss this
 	}
 }
 
@@ -166,14 +166,16 @@ func (g *Gateway) channelMembership(p *chat.Push) {
 		return
 	}
 	var joined, left []*conn
-	g.hub.of(ch.Subject, func(c *conn) {
-		switch ch.Change {
-		case chat.ChangeCreated, chat.ChangeMemberAdded:
-			joined = append(joined, c)
-		case chat.ChangeMemberRemoved, chat.ChangeLeft:
-			left = append(left, c)
+	switch ch.Change {
+	case chat.ChangeCreated: // with all who are told
+		for _, u := range p.Recipients {
+			g.hub.of(u, func(c *conn) { joined = append(joined, c) })
 		}
-	})
+	case chat.ChangeMemberAdded:
+		g.hub.of(ch.Subject, func(c *conn) { joined = append(joined, c) })
+	case chat.ChangeMemberRemoved, chat.ChangeLeft:
+		g.hub.of(ch.Subject, func(c *conn) { left = append(left, c) })
+	}
 	for _, c := range joined {
 		if g.hub.follow(ch.Conversation.ID, c) {
 			g.following.note(ch.Conversation.ID)
@@ -214,8 +216,10 @@ func (c *conn) Batch(b inbox.Batch) bool {
 
 // Push implements inbox.Sink. The live push of a membership may be what was lost.
 func (c *conn) Push(p *chat.Push) bool {
-	if p.Kind == chat.PushConversation && p.Conversation.Conversation.Kind == chat.Channel && p.Conversation.Subject == c.user {
-		c.g.joinLater(p)
+	if p.Kind == chat.PushConversation && p.Conversation.Conversation.Kind == chat.Channel && (p.Conversation.Subject == c.user || p.Conversation.Change == chat.ChangeCreated) {
+		own := *p
+		own.Recipients = []chat.UserID{c.user}
+		c.g.joinLater(&own)
 	}
 	status := chat.Status(0)
 	if p.Kind == chat.PushMessage && p.Message.Sender == c.user {
