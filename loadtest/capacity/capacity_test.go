@@ -196,6 +196,19 @@ func TestLines(t *testing.T) {
 	require.InDelta(t, 64<<20, lines[0].Base, 1)
 	require.InDelta(t, 1, lines[0].Fit, 1e-9)
 	require.Contains(t, capacity.LineTable([]*result.Run{rampRun()}), "| ramp | 1,000 | gateways | 64 MiB | 2 KiB | 1 | 66 MiB | 67.5 KiB |")
+	require.Contains(t, capacity.SettledTable([]*result.Run{rampRun()}), "aren't three")
+	var three []*result.Run
+	for i, n := range []int{500, 1000, 2000} {
+		run := rampRun()
+		run.Name = string(rune('a' + i))
+		for j := range run.Series.Points {
+			p := &run.Series.Points[j]
+			p.Connected = p.Connected * n / 1000
+			p.Use = map[string]result.Use{result.GroupGateways: {Bytes: int64(32<<20 + p.Connected*3072)}}
+		}
+		three = append(three, run)
+	}
+	require.Contains(t, capacity.SettledTable(three), "| a, b, c | gateways | 32 MiB | 3 KiB | 1 |")
 	r := rampRun()
 	r.Memory[0].Parts = append(r.Memory[0].Parts, result.MemoryPart{Part: "not found", Bytes: -9e9})
 	accounts := capacity.AccountTable([]*result.Run{r})

@@ -43,6 +43,7 @@ func Blocks(m *Measured, runs []*result.Run) (map[string]string, error) {
 		"check":    CheckTable(runs, &m.Costs),
 		"runs":     RunTable(runs),
 		"lines":    LineTable(runs),
+		"settled":  SettledTable(runs),
 		"accounts": AccountTable(runs),
 		"holds":    HoldTable(&m.Costs, s, 20_000),
 	}

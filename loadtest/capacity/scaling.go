@@ -109,6 +109,44 @@ func LineTable(runs []*result.Run) string {
 	return table(rows)
 }
 
+// SettledTable lists the lines through what groups took once settled, over runs of different sizes: one line for each engine
+// and number of gateways that three runs or more have.
+func SettledTable(runs []*result.Run) string {
+	type kind struct {
+		engine   string
+		gateways int
+		group    string
+	}
+	x, y, names := map[kind][]float64{}, map[kind][]float64{}, map[kind][]string{}
+	var kinds []kind
+	for _, r := range runs {
+		most := 0
+		for i := range r.Series.Points {
+			most = max(most, r.Series.Points[i].Connected)
+		}
+		for _, l := range Lines(r) {
+			k := kind{r.Engine, r.Gateways, l.Group}
+			if l.Settled == 0 {
+				continue
+			}
+			if x[k] == nil {
+				kinds = append(kinds, k)
+			}
+			x[k], y[k], names[k] = append(x[k], float64(most)), append(y[k], l.Settled), append(names[k], r.Name)
+		}
+	}
+	rows := [][]string{{"runs", "group", "at none", "a connection", "fit"}}
+	for _, k := range kinds {
+		if l, ok := fit(x[k], y[k]); ok {
+			rows = append(rows, []string{strings.Join(names[k], ", "), k.group, notation.Bytes(l.Base), notation.Bytes(l.PerConnection), notation.Digits(math.Round(l.Fit*1000) / 1000)})
+		}
+	}
+	if len(rows) == 1 {
+		return "There aren't three runs of one kind.\n"
+	}
+	return table(rows)
+}
+
 // AccountTable sets the accounts of memory of runs beside each other: bytes a connection of each part, at the moment with
 // the most connections.
 func AccountTable(runs []*result.Run) string {
