@@ -19,9 +19,11 @@ func (r *run) account(ctx context.Context) error {
 	if err := r.crew.all(control.Command{Account: &control.Account{Bounds: bounds}}); err != nil {
 		return err
 	}
-	none := func() bool { return r.crew.left == 0 }
-	if err := r.pump(ctx, 5*time.Minute, none); err != nil {
+	if err := r.pump(ctx, 5*time.Minute, func() bool { return r.crew.left == 0 }); err != nil {
 		return fmt.Errorf("the workers' accounts: %w", err)
+	}
+	if err := r.suspects(ctx); err != nil {
+		return err
 	}
 	if err := r.watch.histories(ctx, r.judge.Sample(r.sc.Check.Histories)); err != nil {
 		return err
@@ -39,6 +41,11 @@ func (r *run) account(ctx context.Context) error {
 		}
 		h.claims = nil
 	}
+	return nil
+}
+
+// suspects looks into the conversations that don't agree.
+func (r *run) suspects(ctx context.Context) error {
 	suspects := r.judge.Suspects()
 	if len(suspects) == 0 {
 		return nil
@@ -48,7 +55,7 @@ func (r *run) account(ctx context.Context) error {
 	if err := r.crew.all(control.Command{Members: suspects[:min(len(suspects), looked)]}); err != nil {
 		return err
 	}
-	if err := r.pump(ctx, 2*time.Minute, none); err != nil {
+	if err := r.pump(ctx, 2*time.Minute, func() bool { return r.crew.left == 0 }); err != nil {
 		return fmt.Errorf("the members' accounts: %w", err)
 	}
 	return nil

@@ -88,10 +88,21 @@ func (w *watch) look(ctx context.Context, conv int) error {
 	return nil
 }
 
+// patiently tries again what a busy server couldn't answer.
+func patiently(ctx context.Context, call func() error) error {
+	const attempts = 10
+	for n := 1; ; n++ {
+		err := call()
+		if err == nil || n == attempts || !pause(ctx, time.Duration(n)*500*time.Millisecond) {
+			return err
+		}
+	}
+}
+
 // histories reads some conversations that had messages from end to end, as one of their members, and their watermarks.
 func (w *watch) histories(ctx context.Context, convs []int) error {
 	for _, conv := range convs {
-		if err := w.look(ctx, conv); err != nil {
+		if err := patiently(ctx, func() error { return w.look(ctx, conv) }); err != nil {
 			return err
 		}
 		p := w.r.p
@@ -103,8 +114,11 @@ func (w *watch) histories(ctx context.Context, convs []int) error {
 		h := ledger.NewHistory(p, conv, user)
 		q := client.HistoryQuery{SinceTime: time.UnixMilli(p.Made), Limit: 100}
 		for {
-			page, err := rest.History(ctx, p.Conversation(conv), q)
-			if err != nil {
+			var page client.HistoryPage
+			if err := patiently(ctx, func() (err error) {
+				page, err = rest.History(ctx, p.Conversation(conv), q)
+				return err
+			}); err != nil {
 				return fmt.Errorf("history of conversation %d: %w", conv, err)
 			}
 			for i := range page.Messages {
