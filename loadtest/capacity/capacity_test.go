@@ -209,6 +209,7 @@ func TestLines(t *testing.T) {
 		three = append(three, run)
 	}
 	require.Contains(t, capacity.SettledTable(three), "| a, b, c | gateways | 32 MiB | 3 KiB | 1 |")
+	require.Contains(t, capacity.ExpectTable(three, 1<<20, 4, 1), "| gateways | 64 MiB | 3 GiB | 3.06 GiB |")
 	r := rampRun()
 	r.Memory[0].Parts = append(r.Memory[0].Parts, result.MemoryPart{Part: "not found", Bytes: -9e9})
 	accounts := capacity.AccountTable([]*result.Run{r})

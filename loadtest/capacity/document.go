@@ -44,6 +44,7 @@ func Blocks(m *Measured, runs []*result.Run) (map[string]string, error) {
 		"runs":     RunTable(runs),
 		"lines":    LineTable(runs),
 		"settled":  SettledTable(runs),
+		"expected": ExpectTable(runs, 1_000_000, 54, 53), // as loadtest/scenarios/million.yaml
 		"accounts": AccountTable(runs),
 		"holds":    HoldTable(&m.Costs, s, 20_000),
 	}

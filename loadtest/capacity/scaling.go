@@ -3,6 +3,7 @@ package capacity
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/murre-chat/murre/loadtest/notation"
@@ -109,42 +110,88 @@ func LineTable(runs []*result.Run) string {
 	return table(rows)
 }
 
-// SettledTable lists the lines through what groups took once settled, over runs of different sizes: one line for each engine
-// and number of gateways that three runs or more have.
-func SettledTable(runs []*result.Run) string {
-	type kind struct {
-		engine   string
-		gateways int
-		group    string
-	}
-	x, y, names := map[kind][]float64{}, map[kind][]float64{}, map[kind][]string{}
-	var kinds []kind
+// settledLine is the line through what a group took once settled, over runs of one kind.
+type settledLine struct {
+	Line
+	engine   string
+	gateways int
+	runs     []string
+}
+
+// settledLines are those of each engine and number of gateways that three runs or more have.
+func settledLines(runs []*result.Run) []settledLine {
+	var kinds []settledLine
+	var x, y [][]float64
 	for _, r := range runs {
 		most := 0
 		for i := range r.Series.Points {
 			most = max(most, r.Series.Points[i].Connected)
 		}
 		for _, l := range Lines(r) {
-			k := kind{r.Engine, r.Gateways, l.Group}
 			if l.Settled == 0 {
 				continue
 			}
-			if x[k] == nil {
-				kinds = append(kinds, k)
+			at := slices.IndexFunc(kinds, func(k settledLine) bool {
+				return k.engine == r.Engine && k.gateways == r.Gateways && k.Group == l.Group
+			})
+			if at < 0 {
+				at = len(kinds)
+				kinds = append(kinds, settledLine{Line: Line{Group: l.Group}, engine: r.Engine, gateways: r.Gateways})
+				x, y = append(x, nil), append(y, nil)
 			}
-			x[k], y[k], names[k] = append(x[k], float64(most)), append(y[k], l.Settled), append(names[k], r.Name)
+			kinds[at].runs = append(kinds[at].runs, r.Name)
+			x[at], y[at] = append(x[at], float64(most)), append(y[at], l.Settled)
 		}
 	}
-	rows := [][]string{{"runs", "group", "at none", "a connection", "fit"}}
-	for _, k := range kinds {
-		if l, ok := fit(x[k], y[k]); ok {
-			rows = append(rows, []string{strings.Join(names[k], ", "), k.group, notation.Bytes(l.Base), notation.Bytes(l.PerConnection), notation.Digits(math.Round(l.Fit*1000) / 1000)})
+	var out []settledLine
+	for i, k := range kinds {
+		if l, ok := fit(x[i], y[i]); ok {
+			l.Group = k.Group
+			k.Line = l
+			out = append(out, k)
 		}
+	}
+	return out
+}
+
+// SettledTable lists the lines through what groups took once settled, over runs of different sizes.
+func SettledTable(runs []*result.Run) string {
+	rows := [][]string{{"runs", "group", "at none", "a connection", "fit"}}
+	for _, l := range settledLines(runs) {
+		rows = append(rows, []string{strings.Join(l.runs, ", "), l.Group, notation.Bytes(l.Base), notation.Bytes(l.PerConnection), notation.Digits(math.Round(l.Fit*1000) / 1000)})
 	}
 	if len(rows) == 1 {
 		return "There aren't three runs of one kind.\n"
 	}
 	return table(rows)
+}
+
+// ExpectTable says what so many connections to so many gateways of a cluster take by the settled lines of smaller runs. What
+// processes take without connections counts for each of them; the store's memory is what it is in the runs.
+func ExpectTable(runs []*result.Run, connections, gateways, clients int) string {
+	rows := [][]string{{"group", "without connections", "with them", "together"}}
+	sum := 0.0
+	for _, l := range settledLines(runs) {
+		if l.engine != "cluster" {
+			continue
+		}
+		base, each := math.Max(0, l.Base), math.Max(0, l.PerConnection)*float64(connections)
+		switch l.Group {
+		case result.GroupGateways:
+			base *= float64(gateways) / float64(l.gateways)
+		case result.GroupClients:
+			base *= float64(clients)
+		case result.GroupRedis, result.GroupKernel:
+		default: // the store and its like, whose size is set
+			each = 0
+		}
+		sum += base + each
+		rows = append(rows, []string{l.Group, notation.Bytes(base), notation.Bytes(each), notation.Bytes(base + each)})
+	}
+	if len(rows) == 1 {
+		return "There aren't three runs of one kind.\n"
+	}
+	return table(append(rows, []string{"**sum**", "", "", "**" + notation.Bytes(sum) + "**"}))
 }
 
 // AccountTable sets the accounts of memory of runs beside each other: bytes a connection of each part, at the moment with
