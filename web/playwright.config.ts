@@ -30,6 +30,6 @@ export default defineConfig({
     { name: 'chromium', grepInvert: process.env.MURRE_WEB_URL === undefined ? /@measure/ : /@measure|@own-server/ },
     // What is measured runs by itself, after everything else.
     // Nothing else may work in the page then, Playwright's own recording neither.
-    { name: 'measure', grep: /@measure/, use: { trace: 'off', screenshot: 'off', video: 'off' }, dependencies: process.env.WEB_MEASURE_ONLY === undefined ? ['chromium'] : [], fullyParallel: false },
+    { name: 'measure', grep: /@measure/, use: { trace: 'off', screenshot: 'off', video: 'off' }, dependencies: process.env.WEB_MEASURE_ONLY === undefined ? ['chromium'] : [], fullyParallel: false, workers: 1 },
   ],
 })
