@@ -58,8 +58,7 @@ type Lease struct {
 
 	mu      sync.Mutex
 	row     store.Lease
-	unknown bool // the last write timed out: the row may be either
-	next    store.Lease
+	unknown bool         // the last write timed out: the row may be what it was or what was written, or become that later
 	final   func() id.ID // the last id made
 	lost    error
 	failed  chan struct{} // closed when lost is set
@@ -181,7 +180,7 @@ func (l *Lease) Reserve(ctx context.Context, upTo id.ID) error {
 		if err != nil {
 			return fmt.Errorf("lease: read node slot %d: %w", l.row.Slot, err)
 		}
-		if row != l.row && row != l.next {
+		if row.Holder != l.row.Holder {
 			return l.loseLocked(row)
 		}
 		l.row, l.unknown = row, false
@@ -197,16 +196,21 @@ func (l *Lease) Reserve(ctx context.Context, upTo id.ID) error {
 	case errors.Is(err, store.ErrConflict):
 		row, gerr := get(ctx, l.o, l.row.Slot)
 		if gerr != nil {
-			l.unknown, l.next = true, next
+			l.unknown = true
 			return fmt.Errorf("lease: read node slot %d: %w", l.row.Slot, gerr)
 		}
-		if row == next { // an attempt inside the driver had got through
-			l.row = next
+		if row.Holder != l.row.Holder {
+			return l.loseLocked(row)
+		}
+		// It is ours: an attempt inside the driver had got through, or an earlier one whose outcome was unknown, and which
+		// the store did only after it was asked for the row.
+		l.row = row
+		if row == next {
 			return nil
 		}
-		return l.loseLocked(row)
+		return fmt.Errorf("lease: renew node slot %d: an earlier attempt came in between: %w", l.row.Slot, err)
 	}
-	l.unknown, l.next = true, next
+	l.unknown = true
 	return fmt.Errorf("lease: renew node slot %d: %w", l.row.Slot, err)
 }
 

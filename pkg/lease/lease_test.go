@@ -19,6 +19,8 @@ type rows struct {
 	m      map[int]store.Lease
 	before int
 	after  int
+	late   bool
+	waits  func()
 }
 
 // table is an empty table, in a bubble whose time is one that ids can tell.
@@ -41,6 +43,19 @@ func (r *rows) Get(_ context.Context, dc string, slot int) (store.Lease, error) 
 func (r *rows) Put(_ context.Context, prev, next store.Lease) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.late { // it waits in the store while its sender gives up, and takes place before the next write
+		r.late = false
+		r.waits = func() {
+			if r.m[next.Slot] == prev {
+				r.m[next.Slot] = next
+			}
+		}
+		return errTimeout
+	}
+	if r.waits != nil {
+		r.waits()
+		r.waits = nil
+	}
 	if r.before > 0 {
 		r.before--
 		return errTimeout
@@ -246,6 +261,29 @@ func TestUnknownOutcomes(t *testing.T) {
 			if r.m[l.Slot()].HighWater < int64(upTo) {
 				t.Fatal("reserved, but not durable")
 			}
+		}
+	})
+}
+
+// TestLateWrite: a renewal that takes place only after its holder had looked whether it did costs one attempt, not the slot.
+func TestLateWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := table()
+		l := take(t, options(r, "gw", "1"))
+		r.late = true
+		upTo := id.At(time.Now().Add(id.DefaultAhead))
+		if err := l.Reserve(t.Context(), upTo); err == nil {
+			t.Fatal("a timeout is unknown, not well")
+		}
+		upTo += 1 << 30
+		if err := l.Reserve(t.Context(), upTo); err == nil || errors.Is(err, ErrLost) {
+			t.Fatalf("the earlier write came in between: %v", err)
+		}
+		if err := l.Reserve(t.Context(), upTo); err != nil {
+			t.Fatalf("after the earlier write had come: %v", err)
+		}
+		if l.HighWater() < upTo || r.m[l.Slot()].HighWater < int64(upTo) {
+			t.Fatalf("reserved up to %s, the row says %d", l.HighWater(), r.m[l.Slot()].HighWater)
 		}
 	})
 }
