@@ -19,7 +19,9 @@ const budgets = {
 const noise = Number(process.env.WEB_NOISE ?? 1)
 const rounds = 3
 
-test.describe.configure({ mode: 'serial', timeout: 300_000 })
+test.describe.configure({ mode: 'serial', timeout: 600_000 })
+/** No further round begins later than this, in ms: on a slow machine one says as much as three. */
+const patience = 180_000
 
 test('@measure JavaScript on first load', async ({ newPage }) => {
   const page = await newPage()
@@ -73,7 +75,8 @@ test('@measure a history of 100,000 messages scrolls', async ({ person, api, bro
   // The run that is furthest inside both of its budgets is the one that counts, with both of its figures.
   const worse = (r: Frames) => Math.max(r.p95 / budgets.frameWorkMs, r.droppedPercent / budgets.droppedPercent)
   const runs: Frames[] = []
-  for (let round = 0; round < rounds && !runs.some((r) => worse(r) <= 1); round++) {
+  const until = Date.now() + patience
+  for (let round = 0; round < rounds && (round === 0 || Date.now() < until) && !runs.some((r) => worse(r) <= 1); round++) {
     for (let i = 0; i < 3; i++) {
       await ann.app.log.hover()
       runs.push(await frames(browser, ann.page, async () => { await fling(ann.page, 300) }))
