@@ -60,6 +60,7 @@ type run struct {
 	rampBegan, rampDone, steadyFrom, steadyTo, stormBegan, stormBack float64
 	registered                                                       int
 	repeated, base, full, state                                      int64
+	lost                                                             map[string]bool // gateways that ended by themselves
 }
 
 // Run does a run and returns what came of it. The result is there whenever the run got so far as to have one, also with an
@@ -74,7 +75,7 @@ func Run(ctx context.Context, o Options) (*result.Run, error) {
 }
 
 func newRun(o Options) *run {
-	r := &run{o: o, sc: o.Scenario, began: time.Now()}
+	r := &run{o: o, sc: o.Scenario, began: time.Now(), lost: map[string]bool{}}
 	r.mach, r.gauges = newMeter(), newGauges()
 	r.res = &result.Run{
 		Format: result.Format, Name: r.sc.Name, About: r.sc.About, Scenario: r.sc.Text(), Seed: r.sc.Seed, Engine: r.sc.Server.Engine,

@@ -110,6 +110,7 @@ func (f *fake) registered(context.Context) (int, error)          { return 0, nil
 func (f *fake) settled(context.Context, func() error) error      { return nil }
 func (f *fake) restartable() []string                            { return nil }
 func (f *fake) restart(context.Context, string) error            { return nil }
+func (f *fake) lost() []string                                   { return nil }
 func (f *fake) died() <-chan error                               { return nil }
 func (f *fake) close(context.Context, bool) error {
 	err := f.http.Close()

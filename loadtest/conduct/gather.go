@@ -109,6 +109,12 @@ func (g *gather) finish(n int) {
 	}
 	g.r.res.Series.Points = append(g.r.res.Series.Points, p.Point)
 	g.r.o.Display.Update(p.Point)
+	for _, name := range g.r.stage.lost() {
+		if !g.r.lost[name] {
+			g.r.lost[name] = true
+			g.r.event(result.Event{Kind: result.EventGatewayLost, Detail: name})
+		}
+	}
 }
 
 // merge adds a packed histogram; a broken one is as if it were empty.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/murre-chat/murre/deploy/native"
@@ -43,6 +44,7 @@ type stage interface {
 type stageLife interface {
 	restartable() []string // names of gateways
 	restart(ctx context.Context, name string) error
+	lost() []string     // names of gateways that don't run, and should
 	died() <-chan error // says why it has ended by itself
 	close(ctx context.Context, remove bool) error
 }
@@ -108,6 +110,7 @@ func (e *embedded) processes() map[string][]int {
 	return map[string][]int{result.GroupGateways: {e.s.PID()}}
 }
 func (e *embedded) restartable() []string                       { return nil }
+func (e *embedded) lost() []string                              { return nil }
 func (e *embedded) died() <-chan error                          { return e.ended }
 func (e *embedded) settled(context.Context, func() error) error { return nil }
 
@@ -138,6 +141,9 @@ type cluster struct {
 	r   *run
 	c   *native.Cluster
 	key []byte
+
+	mu       sync.Mutex // guards below
+	stopping string     // the gateway that is being restarted
 }
 
 func (c *cluster) start(ctx context.Context, tell population.Progress) error {
@@ -228,10 +234,29 @@ func (c *cluster) settled(ctx context.Context, beat func() error) error {
 }
 
 func (c *cluster) restart(ctx context.Context, name string) error {
+	c.mark(name)
+	defer c.mark("")
 	if err := c.c.End(ctx, name); err != nil {
 		return err
 	}
 	return c.c.Start(ctx, name)
+}
+
+func (c *cluster) mark(stopping string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopping = stopping
+}
+
+func (c *cluster) lost() (out []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range c.restartable() {
+		if name != c.stopping && c.c.Pid(name) == 0 {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 func (c *cluster) died() <-chan error { return nil }
@@ -278,6 +303,7 @@ func (g *given) processes() map[string][]int                 { return map[string
 func (g *given) registered(context.Context) (int, error)     { return 0, nil }
 func (g *given) settled(context.Context, func() error) error { return nil }
 func (g *given) restartable() []string                       { return nil }
+func (g *given) lost() []string                              { return nil }
 func (g *given) died() <-chan error                          { return nil }
 func (g *given) close(context.Context, bool) error           { return nil }
 func (g *given) restart(context.Context, string) error {

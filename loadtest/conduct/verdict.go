@@ -123,6 +123,8 @@ func (r *run) thresholds() []result.Threshold {
 			out = append(out, result.Threshold{Name: name, Limit: *limit, Least: true, Got: got, Unit: unit, OK: got >= *limit})
 		}
 	}
+	none := 0.0
+	most("gatewaysLost", "", &none, float64(len(r.lost)), true)
 	res := r.res
 	steady := r.steadyTo - r.steadyFrom
 	ack, acked := res.Latency(result.LatencyAck, "steady")

@@ -107,9 +107,10 @@ const (
 	EventDrainDone   = "quiet"           // everything acked and received, nothing arrives any more
 	EventRestart     = "gateway restart" // Detail names it
 	EventRestarted   = "gateway restarted"
-	EventStorm       = "storm"      // connections cut off at once; N of them
-	EventStormOver   = "storm over" // those who were cut off begin to come back
-	EventStormBack   = "storm 99%"  // 99% of them connected, caught up and synced; Seconds since they began to come back
+	EventStorm       = "storm"        // connections cut off at once; N of them
+	EventStormOver   = "storm over"   // those who were cut off begin to come back
+	EventStormBack   = "storm 99%"    // 99% of them connected, caught up and synced; Seconds since they began to come back
+	EventGatewayLost = "gateway lost" // it ended by itself
 	EventWorkerLost  = "worker lost"
 	EventStockLoaded = "population loaded"
 )
