@@ -237,18 +237,18 @@ func (c *costing) connects(ctx context.Context) error {
 		c.clients = append(c.clients, p.socket(c.l, c.s, 0, c.h, i))
 	}
 	c.step("%d connects", len(c.clients))
-	slab, err := slabBytes()
+	slab, err := socketBytes()
 	if err != nil {
 		return err
 	}
 	if _, err := c.connect(ctx, c.h, c.clients, 50, 0); err != nil {
 		return err
 	}
-	grown, err := slabBytes()
+	grown, err := socketBytes()
 	if err != nil {
 		return err
 	}
-	c.res.other("costs", "kernel bytes a connection's end", "B", float64(grown-slab)/2/float64(len(c.clients)), fmt.Sprintf("slab, %d connections with both ends here", len(c.clients)))
+	c.res.other("costs", "kernel bytes a connection's end", "B", float64(grown-slab)/2/float64(len(c.clients)), fmt.Sprintf("sockets, files, inodes, epoll items in /proc/slabinfo; %d connections with both ends here", len(c.clients)))
 	if err := c.warmUp(ctx); err != nil { // gateways believe Redis
 		return err
 	}

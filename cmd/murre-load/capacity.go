@@ -138,7 +138,7 @@ func newCapacityMeasure() *cobra.Command {
 		Short: "Measure what a connect, an idle connection, a message and a row cost",
 		Long: `Starts a cluster of its own (three gateways, one Cassandra node, a Redis Cluster), lets people connect, be silent, and write at
 a steady pace, and counts statements, round trips, CPU and bytes of each. Takes about ten minutes with the defaults.
-It wants 12,000 file descriptors for itself (ulimit -n 20000).`,
+It wants 12,000 file descriptors for itself (ulimit -n 20000), and root, as others may not read what sockets take.`,
 		Args: cobra.NoArgs,
 	}
 	bin := serverFlag(cmd)
