@@ -168,7 +168,7 @@ func definitions(runs ...*result.Run) []definition {
 	}
 	out = append(out, definition{"memory of everything", notation.Size, false, true, func(r *result.Run) float64 {
 		if n := len(r.Memory); n > 0 {
-			return float64(r.Memory[n-1].SumBytes)
+			return foundBytes(&r.Memory[n-1])
 		}
 		return math.NaN()
 	}})
@@ -294,7 +294,8 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		name string
 		run  *result.Run
 	}{{"A", c.A}, {"B", c.B}} {
-		if _, err := fmt.Fprintf(w, "%s  %s, %s, %s\n", r.name, printable(r.run.Name), r.run.Began.UTC().Format(time.DateTime), printable(r.run.Version)); err != nil {
+		text := strings.TrimSuffix(fmt.Sprintf("%s  %s, %s, %s", r.name, printable(r.run.Name), r.run.Began.UTC().Format(time.DateTime), printable(r.run.Version)), ", ")
+		if _, err := fmt.Fprintln(w, text); err != nil {
 			return fmt.Errorf("write the comparison: %w", err)
 		}
 	}

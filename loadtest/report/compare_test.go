@@ -68,6 +68,14 @@ func TestCompareMissing(t *testing.T) {
 	require.Equal(t, Worse, compared(t, a, b, Limits{All: 3}).metric(t, "broken promises").Result)
 }
 
+// TestMemoryFound: what an account didn't find isn't compared.
+func TestMemoryFound(t *testing.T) {
+	a, b := sample(1, 1), sample(1, 1)
+	b.Memory[0].Parts = append(b.Memory[0].Parts, result.MemoryPart{Part: notFound, Bytes: -5 << 30})
+	b.Memory[0].SumBytes -= 5 << 30
+	require.Equal(t, Same, compared(t, a, b, Limits{All: 1.1}).metric(t, "memory of everything").Result)
+}
+
 // TestHigherIsBetter: a lower rate is worse.
 func TestHigherIsBetter(t *testing.T) {
 	a, b := sample(1, 1), sample(1, 1)

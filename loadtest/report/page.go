@@ -100,7 +100,7 @@ func tiles(r *result.Run) []tile {
 	}
 	out = append(out, check)
 	if n := len(r.Memory); n > 0 {
-		out = append(out, tile{Name: "memory, everything", Value: notation.Bytes(float64(r.Memory[n-1].SumBytes))})
+		out = append(out, tile{Name: "memory, everything", Value: notation.Bytes(foundBytes(&r.Memory[n-1]))})
 	}
 	kept := 0
 	for _, l := range r.Limits {

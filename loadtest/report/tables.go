@@ -222,6 +222,16 @@ func explained(m *result.Memory, parts float64) string {
 // notFound is the part of an account that stands for what is in none of the others.
 const notFound = "not found"
 
+// foundBytes is the sum of an account's parts without that one, which holds whatever other programs did meanwhile.
+func foundBytes(m *result.Memory) (sum float64) {
+	for _, p := range m.Parts {
+		if p.Part != notFound {
+			sum += float64(p.Bytes)
+		}
+	}
+	return sum
+}
+
 func slopes(r *result.Run) table {
 	t := table{Title: "Growth over the steady time", Note: "A straight line through the series, by least squares.", Head: heads("", "at its begin", "at its end", "an hour")}
 	for _, s := range r.Slopes {
