@@ -98,8 +98,8 @@ func all(only string) error {
 
 // perform makes the settings and does an experiment; it runs in the namespace.
 func perform(name, set string) (string, error) {
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("ip link: %w: %s", err, out)
+	if err := command("ip", "link", "set", "lo", "up"); err != nil {
+		return "", err
 	}
 	for _, s := range strings.Split(set, ";") {
 		key, value, _ := strings.Cut(s, "=")
@@ -132,10 +132,12 @@ func read(key string) string {
 	return strings.Join(strings.Fields(string(b)), " ")
 }
 
-// nft runs one command of nftables, in the namespace.
-func nft(args ...string) error {
-	if out, err := exec.Command("nft", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("nft %s: %w: %s", strings.Join(args, " "), err, out)
+// command runs a program in the namespace.
+func command(name string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
 	}
 	return nil
 }
@@ -143,7 +145,7 @@ func nft(args ...string) error {
 // dropping drops packets that come in and match.
 func dropping(match string) error {
 	for _, line := range []string{"add table ip probe", "add chain ip probe in { type filter hook input priority 0 ; }", "add rule ip probe in " + match + " drop"} {
-		if err := nft(strings.Fields(line)...); err != nil {
+		if err := command("nft", strings.Fields(line)...); err != nil {
 			return err
 		}
 	}

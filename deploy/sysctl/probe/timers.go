@@ -3,12 +3,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,11 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func addAddress(addr string) error {
-	if out, err := exec.Command("ip", "addr", "add", addr, "dev", "lo").CombinedOutput(); err != nil {
-		return fmt.Errorf("ip addr: %w: %s", err, out)
-	}
-	return nil
+// dial connects and says how that ended within five seconds.
+func dial(addr string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(context.Background(), "tcp4", addr)
 }
 
 // option reads an option of a Go connection's socket.
@@ -52,7 +50,7 @@ func keepalive() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c, err := net.Dial("tcp4", l.Addr().String())
+	c, err := dial(l.Addr().String())
 	if err != nil {
 		return "", err
 	}
@@ -80,7 +78,7 @@ func pair() (near *net.TCPConn, err error) {
 			_, _ = io.Copy(io.Discard, c)
 		}
 	}()
-	c, err := net.Dial("tcp4", l.Addr().String())
+	c, err := dial(l.Addr().String())
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +172,7 @@ func tracking() (string, error) {
 	accepting(l)
 	count := func() (int, error) {
 		for range 1000 {
-			if _, err := net.Dial("tcp4", l.Addr().String()); err != nil {
+			if _, err := dial(l.Addr().String()); err != nil {
 				return 0, err
 			}
 		}
