@@ -25,7 +25,8 @@ SERVERS     := $(GO) run ./deploy/native/cmd/servers
 export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 .PHONY: help build web run test check bench verify cluster cluster-down faults servers-up servers-down screenshots \
-        fmt lint unit race e2e e2e-cluster web-test web-test-cluster cqlgrammar fuzz clients crash faults-short smoke autobahn clean
+        fmt lint unit race e2e e2e-cluster web-test web-test-cluster cqlgrammar fuzz clients crash faults-short smoke load-smoke \
+        million storm soak autobahn clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -116,6 +117,19 @@ faults-short: build ## every fast fault once
 
 smoke: build ## the benchmarks in their shortest form: do they still run
 	$(BIN)/murre-load bench --short
+
+load-smoke: build ## a thousand people for half a minute on the embedded server and on a cluster, everything checked
+	$(BIN)/murre-load run loadtest/scenarios/smoke.yaml
+	$(BIN)/murre-load run loadtest/scenarios/smoke-cluster.yaml
+
+million: build ## a million live connections on this machine while people chat: 20 GiB, an hour; docs/million.md
+	$(BIN)/murre-load run loadtest/scenarios/million.yaml
+
+storm: build ## 100,000 cut off at once, and back
+	$(BIN)/murre-load run loadtest/scenarios/storm.yaml
+
+soak: build ## an hour of 200,000 who come and go
+	$(BIN)/murre-load run loadtest/scenarios/soak.yaml
 
 autobahn: ## the Autobahn cases AUTOBAHN on both transports
 	@set -f; .ci/autobahn.sh $(AUTOBAHN)
