@@ -56,12 +56,13 @@ The scenarios that come with Murre are in loadtest/scenarios; what each field me
 		if o.Worker, err = os.Executable(); err != nil {
 			return fmt.Errorf("find myself: %w", err)
 		}
+		o.Scenario, o.Log = sc, cmd.ErrOrStderr()
 		if sc.Server.Engine != scenario.Targets {
 			if _, err := os.Stat(*bin); err != nil {
 				return fmt.Errorf("the server's binary: %w", err)
 			}
+			o.Server = *bin
 		}
-		o.Scenario, o.Server, o.Log = sc, *bin, cmd.ErrOrStderr()
 		o.Command = "murre-load run " + filepath.Base(args[0])
 		if out == "" {
 			out = filepath.Join("verify", "load", sc.Name+".json")

@@ -138,6 +138,9 @@ func (r *run) event(e result.Event) {
 func (r *run) setUp(ctx context.Context) error {
 	var err error
 	began := time.Now()
+	if r.res.Version, err = version(ctx, r.o.Server); err != nil {
+		return err
+	}
 	loaded := 0
 	tell := func(done, all int) {
 		if tenth := 10 * done / all; tenth > loaded {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -61,6 +62,18 @@ func newStage(r *run) (stage, error) {
 		return nil, fmt.Errorf("the targets' secret: %w", err)
 	}
 	return &given{r: r, key: []byte(strings.TrimSpace(string(secret)))}, nil
+}
+
+// version is what a murre binary says of itself; "" without one.
+func version(ctx context.Context, bin string) (string, error) {
+	if bin == "" {
+		return "", nil
+	}
+	out, err := exec.CommandContext(ctx, bin, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("version of the server: %w", err)
+	}
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "murre version "), nil
 }
 
 // serveFlags are those of gateways that the harness starts.

@@ -22,7 +22,7 @@ type Run struct {
 	Began    time.Time `json:"began"`
 	Seconds  float64   `json:"seconds"`           // from Began to the checker's end
 	Command  string    `json:"command,omitempty"` // the command line, without paths of the machine
-	Version  string    `json:"version,omitempty"` // of the server, as `murre version` prints it
+	Version  string    `json:"version,omitempty"` // of the server, as `murre --version` prints it; empty for targets
 	Busy     string    `json:"busy,omitempty"`    // load averages (1, 5, 15 minutes) of the controller's machine before the run
 	Machines []Machine `json:"machines"`
 	Workers  []Worker  `json:"workers"`
