@@ -210,6 +210,8 @@ func TestLines(t *testing.T) {
 	}
 	require.Contains(t, capacity.SettledTable(three), "| a, b, c | gateways | 32 MiB | 3 KiB | 1 |")
 	require.Contains(t, capacity.ExpectTable(three, 1<<20, 4, 1), "| gateways | 64 MiB | 3 GiB | 3.06 GiB |")
+	hold := capacity.HoldTable(round(), shape(), three, 20_000)
+	require.Contains(t, hold, "| 8 GiB | 1,073,000 | 58 | 1,054,000 |", "half of the memory, 4,000 B each; and 4,072 by the line")
 	r := rampRun()
 	r.Memory[0].Parts = append(r.Memory[0].Parts, result.MemoryPart{Part: "not found", Bytes: -9e9})
 	accounts := capacity.AccountTable([]*result.Run{r})

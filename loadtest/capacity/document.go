@@ -46,7 +46,7 @@ func Blocks(m *Measured, runs []*result.Run) (map[string]string, error) {
 		"settled":  SettledTable(runs),
 		"expected": ExpectTable(runs, 1_000_000, 54, 53), // as loadtest/scenarios/million.yaml
 		"accounts": AccountTable(runs),
-		"holds":    HoldTable(&m.Costs, s, 20_000),
+		"holds":    HoldTable(&m.Costs, s, runs, 20_000),
 	}
 	for name, datacenters := range map[string]int{"plan-1": 1, "plan-3": 3} {
 		var plans []*Plan

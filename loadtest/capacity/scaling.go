@@ -282,14 +282,28 @@ func RunTable(runs []*result.Run) string {
 // descriptorsBeside are those of a gateway that are no clients' connections: to the store, Redis, the admin port, files.
 const descriptorsBeside = 1200
 
-// HoldTable says how many idle connections machines hold by their memory, with the costs measured, and how many processes
-// that takes where one may have so many descriptors.
-func HoldTable(c *Costs, s Shape, limit int) string {
-	rows := [][]string{{"memory", "connections", fmt.Sprintf("gateways with %s descriptors each", notation.Whole(float64(limit)))}}
+// HoldTable says how many connections machines hold by their memory: idle ones with the costs measured, and by the line
+// through runs of a cluster where there is one; and how many processes the first takes that have so many descriptors.
+func HoldTable(c *Costs, s Shape, runs []*result.Run, limit int) string {
+	each := []float64{c.ConnectionBytes}
+	rows := [][]string{{"memory", "idle connections", fmt.Sprintf("gateways with %s descriptors each", notation.Whole(float64(limit)))}}
+	for _, l := range settledLines(runs) {
+		if l.engine == "cluster" && l.Group == result.GroupGateways && l.PerConnection > 0 {
+			each = append(each, l.PerConnection)
+			rows[0] = append(rows[0], "connections by the line through "+strings.Join(l.runs, ", "))
+		}
+	}
 	for _, gib := range []float64{1, 4, 8, 16, 32, 64, 128} {
-		n := math.Max(0, gib*(1<<30)*s.FullMemory-c.GatewayBytes) / (c.ConnectionBytes + c.KernelBytes)
-		n = math.Floor(n/1000) * 1000
-		rows = append(rows, []string{fmt.Sprintf("%g GiB", gib), notation.Whole(n), notation.Whole(math.Ceil(n / float64(limit-descriptorsBeside)))})
+		row := []string{fmt.Sprintf("%g GiB", gib)}
+		for i, bytes := range each {
+			n := math.Max(0, gib*(1<<30)*s.FullMemory-c.GatewayBytes) / (bytes + c.KernelBytes)
+			n = math.Floor(n/1000) * 1000
+			row = append(row, notation.Whole(n))
+			if i == 0 {
+				row = append(row, notation.Whole(math.Ceil(n/float64(limit-descriptorsBeside))))
+			}
+		}
+		rows = append(rows, row)
 	}
 	return table(rows)
 }
