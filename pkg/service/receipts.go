@@ -101,16 +101,13 @@ func (s *Service) Read(ctx context.Context, c Caller, conv chat.ConversationID, 
 	if err != nil {
 		return err
 	}
-	newest, err := s.store.Messages.History(ctx, store.History{
-		Conversation: conv, Kind: m.Conversation.Kind, After: me.JoinedID, Before: upTo + 1, Newest: true, Limit: 1,
-	})
+	to, err := s.lastUpTo(ctx, &m.Conversation, me, upTo)
 	if err != nil {
 		return chat.Unavailable("clamp a read mark", err)
 	}
-	if len(newest) == 0 {
+	if to == 0 {
 		return nil
 	}
-	to := newest[0].ID
 	s.merge(to)
 	before, err := s.store.Watermarks.Get(ctx, conv, c.User)
 	if err != nil {
@@ -136,6 +133,28 @@ func (s *Service) Read(ctx context.Context, c Caller, conv chat.ConversationID, 
 	r.mu.Unlock()
 	r.wake()
 	return nil
+}
+
+// lastUpTo is the last message up to an id that a member may see, 0 when there is none. Nearly always that is the id itself,
+// which one row tells; only else is the history looked through.
+func (s *Service) lastUpTo(ctx context.Context, c *chat.Conversation, me chat.Member, upTo chat.MessageID) (chat.MessageID, error) {
+	if upTo <= me.JoinedID {
+		return 0, nil
+	}
+	_, err := s.store.Messages.Message(ctx, store.Ref{Conversation: c.ID, Kind: c.Kind, Message: upTo})
+	if err == nil {
+		return upTo, nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return 0, err
+	}
+	newest, err := s.store.Messages.History(ctx, store.History{
+		Conversation: c.ID, Kind: c.Kind, After: me.JoinedID, Before: upTo, Newest: true, Limit: 1,
+	})
+	if err != nil || len(newest) == 0 {
+		return 0, err
+	}
+	return newest[0].ID, nil
 }
 
 // mark notes what is to be stored; it reports false when too much waits already, as while the store takes nothing. r.mu is

@@ -33,6 +33,29 @@ func TestReadIsStoredBeforeItIsPushed(t *testing.T) {
 	}
 }
 
+// A read mark is clamped to what exists; one row shows that a message does.
+func TestReadMarksAreClamped(t *testing.T) {
+	r, f := faulty(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	one, two := r.send(p[0], conv, "1"), r.send(p[0], conv, "2")
+	for _, c := range []struct{ upTo, want chat.MessageID }{{1, 0}, {one.ID - 1, 0}, {one.ID, one.ID}, {two.ID - 1, one.ID}, {two.ID, two.ID}, {two.ID + 1<<40, two.ID}} {
+		exact := c.upTo == c.want
+		if exact {
+			f.Add(faultstore.Fault{Op: "Messages.History"}) // no need of it
+		}
+		if err := r.Read(t.Context(), p[1], conv, c.upTo); err != nil {
+			t.Fatalf("up to %s: %v", c.upTo, err)
+		}
+		f.Clear()
+		r.flushReceipts(t.Context())
+		w, err := r.store.Watermarks.Get(t.Context(), conv, p[1].User)
+		if err != nil || w.ReadTo != c.want {
+			t.Errorf("up to %s: %+v %v, want %s", c.upTo, w, err, c.want)
+		}
+	}
+}
+
 func TestWatermarksOnlyMoveForward(t *testing.T) {
 	r := newRig(t)
 	p := r.people(2)
