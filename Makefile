@@ -26,7 +26,7 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 .PHONY: help build web run test check bench verify cluster cluster-down faults servers-up servers-down screenshots \
         fmt lint unit race e2e e2e-cluster web-test web-test-cluster cqlgrammar fuzz clients crash faults-short smoke load-smoke \
-        million storm soak autobahn clean
+        capacity million storm soak autobahn clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -121,6 +121,9 @@ smoke: build ## the benchmarks in their shortest form: do they still run
 load-smoke: build ## a thousand people for half a minute on the embedded server and on a cluster, everything checked
 	$(BIN)/murre-load run loadtest/scenarios/smoke.yaml
 	$(BIN)/murre-load run loadtest/scenarios/smoke-cluster.yaml
+
+capacity: build ## the tables of docs/capacity.md, scaling.md and million.md anew, from the figures under docs
+	$(BIN)/murre-load capacity --write docs/capacity.md,docs/scaling.md,docs/million.md --plot docs/scaling.svg
 
 million: build ## a million live connections on this machine while people chat: 20 GiB, an hour; docs/million.md
 	$(BIN)/murre-load run loadtest/scenarios/million.yaml
