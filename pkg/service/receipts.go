@@ -308,10 +308,16 @@ func (s *Service) Receipts(ctx context.Context, c Caller, conv chat.Conversation
 	out := all[:0]
 	for _, r := range all {
 		if mem, ok := m.Find(r.User); ok && mem.Active() && (r.DeliveredTo > since || r.ReadTo > since) {
-			out = append(out, r)
+			out = append(out, readIsDelivered(r))
 		}
 	}
 	return out, nil
+}
+
+// readIsDelivered shows what was read as delivered too: the mark of deliveries follows the verified cursor and so comes later.
+func readIsDelivered(r chat.Receipt) chat.Receipt {
+	r.DeliveredTo = max(r.DeliveredTo, r.ReadTo)
+	return r
 }
 
 // MessageReceipts returns the watermarks of every member, but the sender, whose interval holds a message of the conversation.
@@ -343,7 +349,7 @@ func (s *Service) MessageReceipts(ctx context.Context, c Caller, conv chat.Conve
 		if mem.User != row.Sender && mem.Active() && mem.Holds(msg) {
 			r := by[mem.User]
 			r.User = mem.User
-			out = append(out, r)
+			out = append(out, readIsDelivered(r))
 		}
 	}
 	return out, nil

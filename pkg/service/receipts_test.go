@@ -33,6 +33,27 @@ func TestReadIsStoredBeforeItIsPushed(t *testing.T) {
 	}
 }
 
+// What was read is shown as delivered, though the cursor that proves deliveries has not come so far.
+func TestReadIsDelivered(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	m := r.send(p[0], conv, "x")
+	if err := r.Read(t.Context(), p[1], conv, m.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.flushReceipts(t.Context())
+	all, err := r.Receipts(t.Context(), p[0], conv, 0)
+	r.code(err, 0)
+	one, err := r.MessageReceipts(t.Context(), p[0], conv, m.ID)
+	r.code(err, 0)
+	for _, got := range [][]chat.Receipt{all, one} {
+		if len(got) != 1 || got[0].User != p[1].User || got[0].DeliveredTo != m.ID || got[0].ReadTo != m.ID {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
 // A read mark is clamped to what exists; one row shows that a message does.
 func TestReadMarksAreClamped(t *testing.T) {
 	r, f := faulty(t)
