@@ -30,6 +30,9 @@ type ComposerProps = {
   window: MessageWindow;
 };
 
+/** The address of the conversation that the page began with, until a composer was shown. */
+let begunWith: string | undefined = location.href;
+
 export function Composer({ conversation, input, staged, window }: ComposerProps) {
   const client = useClient();
   const { id } = conversation;
@@ -56,9 +59,12 @@ export function Composer({ conversation, input, staged, window }: ComposerProps)
     };
   }, [editingKey, content, draft]);
 
-  // A phone's keyboard shouldn't cover the history before anybody wants to write.
+  // A phone's keyboard shouldn't cover the history before anybody wants to write. And the conversation that a page begins with
+  // may come after somebody has gone to the search: what is typed there must not end in a draft.
   useEffect(() => {
-    if (matchMedia("(hover: hover)").matches) input.current?.focus();
+    const elsewhere = location.href === begunWith && document.activeElement !== document.body;
+    begunWith = undefined;
+    if (!elsewhere && matchMedia("(hover: hover)").matches) input.current?.focus();
   }, [input]);
 
   useLayoutEffect(() => {
