@@ -54,19 +54,8 @@ func (h *History) violate(kind string, m chat.MessageID, format string, args ...
 
 // AddHistory compares what history shows with what was acked. Call it once all accounts are there.
 func (j *Judge) AddHistory(h *History) {
-	a := j.accounts[uint32(h.conv)]
 	j.Add(h.counts, h.told)
-	m := MemberAccount{Conversation: h.conv, User: h.user, Count: h.count, Sum: h.sum}
-	switch {
-	case h.count < a.acked:
-		j.violate(result.Lost, m, int64(a.acked-h.count), "history has %d of %d acked messages", h.count, a.acked)
-	case h.count > a.acked+a.unknown && a.refused > 0:
-		j.violate(result.Rejected, m, int64(h.count-a.acked), "history has %d messages; %d were acked and %d refused", h.count, a.acked, a.refused)
-	case h.count > a.acked+a.unknown:
-		j.violate(result.Doubled, m, int64(h.count-a.acked), "history has %d messages; %d were acked", h.count, a.acked)
-	case h.sum != a.sum && a.unknown == 0:
-		j.violate(result.Doubled, m, 1, "history has all %d messages, but not all under the ids that were acked", a.acked)
-	}
+	j.compare(MemberAccount{Conversation: h.conv, User: h.user, Count: h.count, Sum: h.sum}, "history ", result.Doubled)
 }
 
 // Sample are up to n conversations that had messages: those with the most, and others.

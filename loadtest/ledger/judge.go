@@ -151,17 +151,23 @@ func (b *Book) Members(convs []int, from, to int) []MemberAccount {
 // AddMembers takes the members' accounts of suspects and says what is wrong with each.
 func (j *Judge) AddMembers(members []MemberAccount) {
 	for _, m := range members {
-		a := j.accounts[uint32(m.Conversation)]
-		switch {
-		case m.Count < a.acked:
-			j.violate(result.Lost, m, int64(a.acked-m.Count), "has %d of %d acked messages", m.Count, a.acked)
-		case m.Count > a.acked+a.unknown && a.refused > 0:
-			j.violate(result.Rejected, m, int64(m.Count-a.acked), "has %d messages; %d were acked and %d refused", m.Count, a.acked, a.refused)
-		case m.Count > a.acked+a.unknown:
-			j.violate(result.Ghost, m, int64(m.Count-a.acked), "has %d messages; %d were acked", m.Count, a.acked)
-		case m.Sum != a.sum && a.unknown == 0:
-			j.violate(result.Doubled, m, 1, "has all %d messages, but not all under the ids that were acked", a.acked)
-		}
+		j.compare(m, "", result.Ghost)
+	}
+}
+
+// compare says what is wrong with what a member was shown of a conversation. where begins each sentence; more is what it is
+// called when there was more than was ever written.
+func (j *Judge) compare(m MemberAccount, where, more string) {
+	a := j.accounts[uint32(m.Conversation)]
+	switch {
+	case m.Count < a.acked:
+		j.violate(result.Lost, m, int64(a.acked-m.Count), where+"has %d of %d acked messages", m.Count, a.acked)
+	case m.Count > a.acked+a.unknown && a.refused > 0:
+		j.violate(result.Rejected, m, int64(m.Count-a.acked), where+"has %d messages; %d were acked and %d refused", m.Count, a.acked, a.refused)
+	case m.Count > a.acked+a.unknown:
+		j.violate(more, m, int64(m.Count-a.acked), where+"has %d messages; %d were acked", m.Count, a.acked)
+	case m.Sum != a.sum && a.unknown == 0:
+		j.violate(result.Doubled, m, 1, where+"has all %d messages, but not all under the ids that were acked", a.acked)
 	}
 }
 

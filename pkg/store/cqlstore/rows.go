@@ -23,13 +23,6 @@ type share struct {
 // first error, and any of them may be. Rows that the same node would be sent go to it together, in unlogged batches: a statement
 // costs gateway and database more than the few hundred bytes it carries. Not so large, and only with what is idempotent.
 func (d *DB) write(ctx context.Context, rows []bound) error {
-	switch {
-	case len(rows) == 1:
-		return d.exec(ctx, rows[0].s, rows[0].values...)
-	case d.hook.Load() != nil:
-		// A batch over several partitions may be done in part: what stands between the rows in tests sees each of them.
-		return d.each(ctx, len(rows), func(ctx context.Context, i int) error { return d.exec(ctx, rows[i].s, rows[i].values...) })
-	}
 	shares := d.shares(rows)
 	return d.each(ctx, len(shares), func(ctx context.Context, i int) error {
 		s := shares[i].rows
@@ -51,10 +44,12 @@ func (b *bound) large() bool {
 
 // shares deals rows out by the node they go to. The rows of one share are in the order of rows.
 func (d *DB) shares(rows []bound) []share {
+	// A batch over several partitions may be done in part: what stands between the rows in tests sees each of them.
+	single := len(rows) == 1 || d.hook.Load() != nil
 	out := make([]share, 0, len(rows)/rowsABatch+1)
 	for i := range rows {
 		r := &rows[i]
-		if r.large() {
+		if single || r.large() {
 			out = append(out, share{rows: []bound{*r}})
 			continue
 		}
