@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/murre-chat/murre/loadtest/procfs"
 	"github.com/murre-chat/murre/loadtest/wire"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/protocol"
@@ -127,7 +128,7 @@ func (c *costing) spent(ctx context.Context) (s spent, err error) {
 	s.at = time.Now()
 	for _, name := range c.fleet.c.Members() {
 		pid := c.fleet.c.Pid(name)
-		t, err := cpuTime(pid)
+		t, err := procfs.CPU(pid)
 		if err != nil {
 			return s, err
 		}

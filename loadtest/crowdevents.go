@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -185,21 +184,8 @@ func (c *crowd) Closed(cl *wire.Client, err error) {
 		return
 	}
 	c.refusal = err
-	c.codes[closeKind(err)]++
+	c.codes[wire.Ending(err)]++
 	c.comeBack(st, now)
-}
-
-// closeKind names the end of a connection for counting.
-func closeKind(err error) string {
-	var closed *wire.CloseError
-	var refused *wire.RefusedError
-	switch {
-	case errors.As(err, &closed):
-		return fmt.Sprintf("close %d", closed.Code)
-	case errors.As(err, &refused):
-		return fmt.Sprintf("refused %d", refused.Status)
-	}
-	return "cut off"
 }
 
 // Reconnect implements wire.Drainer: the device leaves when it was told to, and is back at once, elsewhere.

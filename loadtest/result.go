@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/murre-chat/murre/loadtest/procfs"
 )
 
 // Figure is one line of the table.
@@ -44,7 +46,7 @@ func newResult(o BenchOptions) *Result {
 	if err != nil {
 		version = []byte("unknown")
 	}
-	res := &Result{At: time.Now().UTC().Truncate(time.Second), Machine: machine(), Server: strings.TrimSpace(string(version)), Load: loadAverage(), Form: [...]string{"short", "standard", "long"}[o.Form]}
+	res := &Result{At: time.Now().UTC().Truncate(time.Second), Machine: machine(), Server: strings.TrimSpace(string(version)), Load: procfs.Load(), Form: [...]string{"short", "standard", "long"}[o.Form]}
 	if o.Cassandra > 0 {
 		res.Cluster = fmt.Sprintf("%d gateways, Cassandra × %d (replication %d), Redis Cluster 3 + 3, MinIO, all on this machine", fleetGateways, o.Cassandra, min(o.Cassandra, 3))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/murre-chat/murre/loadtest/procfs"
 	"github.com/murre-chat/murre/loadtest/wire"
 	"github.com/murre-chat/murre/pkg/protocol"
 )
@@ -374,7 +375,7 @@ func (r *rig) measure(ctx context.Context, d time.Duration, counters ...*int64) 
 			return at, 0, 0, err
 		}
 		cpu, err := r.s.cpu()
-		own, err2 := cpuTime(selfPID())
+		own, err2 := procfs.CPU(selfPID())
 		return at, cpu, own, errors.Join(err, err2)
 	}
 	t0, c0, o0, err := read(before)

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/murre-chat/murre/loadtest/procfs"
 	"github.com/murre-chat/murre/loadtest/wire"
 )
 
@@ -137,7 +138,7 @@ func (s *Server) PID() int {
 	if len(s.o.Wrap) == 0 {
 		return s.cmd.Process.Pid
 	}
-	return childOf(s.cmd.Process.Pid)
+	return procfs.Child(s.cmd.Process.Pid)
 }
 
 // target is where the next socket goes. People who write to each other are as often at one gateway as at two.
@@ -164,7 +165,7 @@ func (s *Server) pids() []int {
 // cpu is the CPU time that they have used.
 func (s *Server) cpu() (sum time.Duration, err error) {
 	for _, pid := range s.pids() {
-		t, err := cpuTime(pid)
+		t, err := procfs.CPU(pid)
 		if err != nil {
 			return sum, err
 		}
@@ -174,11 +175,11 @@ func (s *Server) cpu() (sum time.Duration, err error) {
 }
 
 // rss is their resident memory in bytes.
-func (s *Server) rss() (sum int64, err error) {
+func (s *Server) rss() (sum int64, _ error) {
 	for _, pid := range s.pids() {
-		n, err := rss(pid)
-		if err != nil {
-			return sum, err
+		n := procfs.Resident(pid)
+		if n == 0 {
+			return sum, fmt.Errorf("rss: nothing known of process %d", pid)
 		}
 		sum += n
 	}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/murre-chat/murre/loadtest/population"
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
 	"github.com/murre-chat/murre/pkg/store"
@@ -36,9 +36,7 @@ func (r *rig) stock(ctx context.Context) (stock, error) {
 	if r.fleet != nil {
 		return openCQLStock(ctx, r.fleet.c.StoreURL())
 	}
-	db, err := pebblestore.Open(pebblestore.Options{
-		Dir: filepath.Join(r.dir, "data", "store"), Logger: slog.New(slog.DiscardHandler), MemTableBytes: 64 << 20,
-	})
+	db, err := population.OpenEmbedded(filepath.Join(r.dir, "data", "store"))
 	if err != nil {
 		return nil, fmt.Errorf("bulk load: %w", err)
 	}
@@ -109,12 +107,7 @@ type cqlStock struct {
 }
 
 func openCQLStock(ctx context.Context, url string) (*cqlStock, error) {
-	o, err := cqlstore.Parse(url)
-	if err != nil {
-		return nil, fmt.Errorf("bulk load: %w", err)
-	}
-	o.Log, o.Timeout = slog.New(slog.DiscardHandler), 20*time.Second
-	db, err := cqlstore.Open(ctx, o)
+	db, err := population.OpenCQL(ctx, url)
 	if err != nil {
 		return nil, fmt.Errorf("bulk load: %w", err)
 	}

@@ -85,31 +85,17 @@ type steadyTime struct {
 }
 
 func steadyOf(r *result.Run) steadyTime {
-	from, to := math.Inf(1), math.Inf(1)
-	for _, e := range r.Events {
-		switch e.Kind {
-		case result.EventRampDone:
-			from = e.At
-		case result.EventSteadyDone:
-			to = e.At
-		}
-	}
 	w := steadyTime{cpu: map[string]float64{}}
-	last := 0.0
-	for i := range r.Series.Points {
-		p := &r.Series.Points[i]
-		if last >= from && p.At <= to && p.At > last {
-			w.seconds += p.At - last
-			w.connected = max(w.connected, p.Connected)
-			w.acked += float64(p.Acked)
-			w.delivered += float64(p.Delivered)
-			w.connects += float64(p.Connects)
-			for name, u := range p.Use {
-				w.cpu[name] += u.CPUSeconds
-			}
+	r.Steady(func(p *result.Point, seconds float64) {
+		w.seconds += seconds
+		w.connected = max(w.connected, p.Connected)
+		w.acked += float64(p.Acked)
+		w.delivered += float64(p.Delivered)
+		w.connects += float64(p.Connects)
+		for name, u := range p.Use {
+			w.cpu[name] += u.CPUSeconds
 		}
-		last = p.At
-	}
+	})
 	if w.seconds == 0 {
 		return w
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/murre-chat/murre/loadtest/control"
 	"github.com/murre-chat/murre/loadtest/ledger"
 	"github.com/murre-chat/murre/loadtest/population"
+	"github.com/murre-chat/murre/loadtest/procfs"
 	"github.com/murre-chat/murre/loadtest/result"
 	"github.com/murre-chat/murre/loadtest/scenario"
 )
@@ -79,7 +80,7 @@ func newRun(o Options) *run {
 	r.mach, r.gauges = newMeter(), newGauges()
 	r.res = &result.Run{
 		Format: result.Format, Name: r.sc.Name, About: r.sc.About, Scenario: r.sc.Text(), Seed: r.sc.Seed, Engine: r.sc.Server.Engine,
-		Began: r.began.UTC(), Command: o.Command, Busy: loadAverage(), Users: r.sc.Users.Count,
+		Began: r.began.UTC(), Command: o.Command, Busy: procfs.Load(), Users: r.sc.Users.Count,
 	}
 	r.p = population.New(population.Shape{
 		Seed: r.sc.Seed, Users: r.sc.Users.Count, Groups: r.sc.Groups.Count, Min: r.sc.Groups.Min, Max: r.sc.Groups.Max, Tail: r.sc.Groups.Tail,

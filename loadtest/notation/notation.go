@@ -125,3 +125,13 @@ func Lasting(seconds float64) string {
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%d h %d min", s/3600, s%3600/60), " 0 min")
 }
+
+// Printable is a text without what a terminal would obey: error codes come from servers.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, s)
+}

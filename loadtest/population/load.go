@@ -47,9 +47,24 @@ func (p *Population) conversation(c int) chat.Conversation {
 	return conv
 }
 
+// OpenEmbedded opens the store of an embedded server that isn't running, for much to be written at once; dir is its folder.
+func OpenEmbedded(dir string) (*pebblestore.DB, error) {
+	return pebblestore.Open(pebblestore.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), MemTableBytes: 64 << 20})
+}
+
+// OpenCQL opens a keyspace for much to be written at once, which may wait longer for its answers than a gateway.
+func OpenCQL(ctx context.Context, url string) (*cqlstore.DB, error) {
+	o, err := cqlstore.Parse(url)
+	if err != nil {
+		return nil, err
+	}
+	o.Log, o.Timeout = slog.New(slog.DiscardHandler), 20*time.Second
+	return cqlstore.Open(ctx, o)
+}
+
 // LoadEmbedded writes everybody into the data of an embedded server that isn't running; dir is its store's folder.
 func (p *Population) LoadEmbedded(ctx context.Context, dir string, progress Progress) error {
-	db, err := pebblestore.Open(pebblestore.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), MemTableBytes: 64 << 20})
+	db, err := OpenEmbedded(dir)
 	if err != nil {
 		return fmt.Errorf("load the population: %w", err)
 	}
@@ -97,12 +112,7 @@ func (p *Population) member(c, k int) chat.Member {
 
 // LoadCQL writes everybody into a keyspace that nobody else makes users in meanwhile.
 func (p *Population) LoadCQL(ctx context.Context, url string, progress Progress) error {
-	o, err := cqlstore.Parse(url)
-	if err != nil {
-		return fmt.Errorf("load the population: %w", err)
-	}
-	o.Log, o.Timeout = slog.New(slog.DiscardHandler), 20*time.Second
-	db, err := cqlstore.Open(ctx, o)
+	db, err := OpenCQL(ctx, url)
 	if err != nil {
 		return fmt.Errorf("load the population: %w", err)
 	}

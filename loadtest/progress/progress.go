@@ -75,7 +75,7 @@ func (p *Progress) Update(pt result.Point) {
 
 // Event tells a moment of the run on a line of its own, which stays.
 func (p *Progress) Event(e result.Event) {
-	text := printable(e.String())
+	text := notation.Printable(e.String())
 	if e.N != 0 {
 		text += " " + notation.Whole(float64(e.N))
 	}
@@ -89,7 +89,7 @@ func (p *Progress) Event(e result.Event) {
 func (p *Progress) Say(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.write(p.erase() + printable(text) + "\n")
+	p.write(p.erase() + notation.Printable(text) + "\n")
 }
 
 // Close ends the display; what it showed last stays.
@@ -201,7 +201,7 @@ func (p *Progress) groups(pt *result.Point, of func(u *result.Use) string) strin
 	var parts []string
 	for _, name := range names {
 		u := pt.Use[name]
-		parts = append(parts, printable(name)+" "+of(&u))
+		parts = append(parts, notation.Printable(name)+" "+of(&u))
 	}
 	return strings.Join(parts, "   ")
 }
@@ -227,7 +227,7 @@ func (p *Progress) errors() string {
 	})
 	var parts []string
 	for _, c := range codes[:min(len(codes), 4)] {
-		parts = append(parts, fmt.Sprintf("%s %d", printable(c), p.totals.Errors[c]))
+		parts = append(parts, fmt.Sprintf("%s %d", notation.Printable(c), p.totals.Errors[c]))
 	}
 	if len(codes) > 4 {
 		parts = append(parts, "…")
@@ -256,14 +256,4 @@ func zero(v float64) float64 {
 		return 0
 	}
 	return v
-}
-
-// printable is a text without what a terminal would obey: error codes come from servers.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, s)
 }

@@ -246,24 +246,11 @@ func eventSeconds(r *result.Run, kind string) float64 {
 
 // steady is the mean of something a second, from the end of the ramp to the end of the steady time.
 func steady(r *result.Run, of func(p *result.Point) float64) float64 {
-	from, to := 0.0, math.Inf(1)
-	for _, e := range r.Events {
-		switch e.Kind {
-		case result.EventRampDone:
-			from = e.At
-		case result.EventSteadyDone:
-			to = e.At
-		}
-	}
-	sum, took, last := 0.0, 0.0, 0.0
-	for i := range r.Series.Points {
-		p := &r.Series.Points[i]
-		if last >= from && p.At <= to && p.At > last {
-			sum += of(p)
-			took += p.At - last
-		}
-		last = p.At
-	}
+	sum, took := 0.0, 0.0
+	r.Steady(func(p *result.Point, seconds float64) {
+		sum += of(p)
+		took += seconds
+	})
 	if took == 0 {
 		return math.NaN()
 	}
@@ -294,7 +281,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		name string
 		run  *result.Run
 	}{{"A", c.A}, {"B", c.B}} {
-		text := strings.TrimSuffix(fmt.Sprintf("%s  %s, %s, %s", r.name, printable(r.run.Name), r.run.Began.UTC().Format(time.DateTime), printable(r.run.Version)), ", ")
+		text := strings.TrimSuffix(fmt.Sprintf("%s  %s, %s, %s", r.name, notation.Printable(r.run.Name), r.run.Began.UTC().Format(time.DateTime), notation.Printable(r.run.Version)), ", ")
 		if _, err := fmt.Fprintln(w, text); err != nil {
 			return fmt.Errorf("write the comparison: %w", err)
 		}
@@ -303,7 +290,7 @@ func (c *Comparison) WriteText(w io.Writer) error {
 	fmt.Fprintf(t, "\n\tA\tB\tB/A\t\n")
 	for i := range c.Metrics {
 		a, b, ratio, verdict := c.Metrics[i].cells()
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(c.Metrics[i].Name), a, b, ratio, verdict)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", notation.Printable(c.Metrics[i].Name), a, b, ratio, verdict)
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write the comparison: %w", err)
@@ -314,16 +301,6 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		}
 	}
 	return nil
-}
-
-// printable is a text without what a terminal would obey.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // WriteHTML writes the comparison as a page like a run's, with both runs' lines in each plot.

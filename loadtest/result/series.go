@@ -1,6 +1,9 @@
 package result
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // Series is what happened over time.
 type Series struct {
@@ -126,3 +129,25 @@ type Event struct {
 
 // String is the event in one line.
 func (e Event) String() string { return strings.TrimSpace(e.Kind + " " + e.Detail) }
+
+// Steady calls f for each point between the end of the ramp and the end of the steady time, with the seconds since the point
+// before it. Without an event of the ramp's end no point is.
+func (r *Run) Steady(f func(p *Point, seconds float64)) {
+	from, to := math.Inf(1), math.Inf(1)
+	for _, e := range r.Events {
+		switch e.Kind {
+		case EventRampDone:
+			from = e.At
+		case EventSteadyDone:
+			to = e.At
+		}
+	}
+	last := 0.0
+	for i := range r.Series.Points {
+		p := &r.Series.Points[i]
+		if last >= from && p.At <= to && p.At > last {
+			f(p, p.At-last)
+		}
+		last = p.At
+	}
+}

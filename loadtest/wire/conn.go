@@ -62,6 +62,22 @@ func (e *CloseError) Error() string {
 	return fmt.Sprintf("closed by the server: %d %s", e.Code, e.Reason)
 }
 
+// CutOff is the Ending of a connection that ended without a word, or never was.
+const CutOff = "cut off"
+
+// Ending names a connection's end for counting: "close 4001", "refused 429", or CutOff.
+func Ending(err error) string {
+	var closed *CloseError
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &closed):
+		return fmt.Sprintf("close %d", closed.Code)
+	case errors.As(err, &refused):
+		return fmt.Sprintf("refused %d", refused.Status)
+	}
+	return CutOff
+}
+
 // dial opens a connection from one of the loop's source addresses, so that the ports of one address are no limit.
 func dial(l *Loop, to netip.AddrPort, client *Client) (*conn, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

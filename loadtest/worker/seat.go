@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -221,24 +220,18 @@ func (w *Worker) Closed(c *wire.Client, err error) {
 			s.attempts = 0
 		}
 	}
-	w.tally.fail(closeKind(err, s.up))
+	w.tally.fail(ending(err, s.up))
 	w.down(s)
 	w.failed(s, now)
 }
 
-// closeKind names the end of a connection for counting.
-func closeKind(err error, was bool) string {
-	var closed *wire.CloseError
-	var refused *wire.RefusedError
-	switch {
-	case errors.As(err, &closed):
-		return fmt.Sprintf("close %d", closed.Code)
-	case errors.As(err, &refused):
-		return fmt.Sprintf("refused %d", refused.Status)
-	case !was:
+// ending names the end of a connection for counting.
+func ending(err error, was bool) string {
+	kind := wire.Ending(err)
+	if kind == wire.CutOff && !was {
 		return "dial"
 	}
-	return "cut off"
+	return kind
 }
 
 // Reconnect implements wire.Drainer: the server drains and closes the connection; the device is back when it was told to,

@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"os"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/murre-chat/murre/loadtest/control"
+	"github.com/murre-chat/murre/loadtest/procfs"
 	"github.com/murre-chat/murre/loadtest/result"
 )
 
@@ -108,7 +110,7 @@ func (t *tally) report(w *Worker) {
 	found, _ := w.book.Found()
 	w.tell(control.Answer{Tick: &control.Tick{
 		N: t.n, Connected: w.connected, Wanted: w.wanted, Synced: w.synced, Counts: t.counts, Ack: encode(t.ack), Delivery: encode(t.dlv),
-		Bytes: resident(), CPU: used().Microseconds(), FDs: w.connected,
+		Bytes: procfs.Anonymous(os.Getpid()), CPU: used().Microseconds(), FDs: w.connected,
 		Open: w.open, Owed: w.book.Owed, Got: w.book.Got, Stormed: w.stormed, StormBack: w.stormBack, Found: found,
 	}})
 	t.counts = result.Counts{}

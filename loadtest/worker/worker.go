@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/murre-chat/murre/loadtest/control"
 	"github.com/murre-chat/murre/loadtest/ledger"
 	"github.com/murre-chat/murre/loadtest/population"
+	"github.com/murre-chat/murre/loadtest/procfs"
 	"github.com/murre-chat/murre/loadtest/scenario"
 	"github.com/murre-chat/murre/loadtest/wire"
 	"github.com/murre-chat/murre/pkg/chat"
@@ -90,7 +92,7 @@ func serve(ctx context.Context, s *control.Stream) error {
 			return errors.New("worker: a command before the setup")
 		}
 	}
-	base := resident()
+	base := procfs.Anonymous(os.Getpid())
 	w, err := newWorker(setup, s)
 	if err != nil {
 		return err
@@ -158,7 +160,7 @@ func (w *Worker) run(ctx context.Context) error {
 		return w.loop.Run(ctx)
 	})
 	g.Go(func() error {
-		if err := w.out.Write(control.Answer{Ready: &control.Ready{PID: pid(), Machine: machine()}}); err != nil {
+		if err := w.out.Write(control.Answer{Ready: &control.Ready{PID: os.Getpid(), Machine: machine()}}); err != nil {
 			return err
 		}
 		for {
@@ -215,7 +217,7 @@ func (w *Worker) obey(c *control.Command) (done bool, err error) {
 	case c.Ramp != nil:
 		w.beginRamp(c.Ramp)
 	case c.Chat != nil:
-		w.tally.full = resident()
+		w.tally.full = procfs.Anonymous(os.Getpid())
 		w.beginChat(c.Chat)
 	case c.Storm != nil:
 		w.beginStorm()
