@@ -157,7 +157,7 @@ func (s *Service) place(ctx context.Context, out []place, entries []store.Listed
 // lostHead finds the newest message of a conversation without a head (it is written behind and may be lost in a
 // crash), or when the conversation was made, and remembers it.
 func (s *Service) lostHead(ctx context.Context, e *store.ListedConversation) (chat.MessageID, error) {
-	rows, err := s.store.Messages.History(ctx, store.History{Conversation: e.Conversation, Kind: e.Kind, Newest: true, Limit: 1})
+	rows, err := s.store.Messages.History(ctx, store.History{Conversation: e.Conversation, Kind: e.Kind, Newest: true, Limit: 1, Bare: true})
 	if err != nil {
 		return 0, chat.Unavailable("read the newest message", err)
 	}

@@ -149,7 +149,7 @@ func (s *Service) lastUpTo(ctx context.Context, c *chat.Conversation, me chat.Me
 		return 0, err
 	}
 	newest, err := s.store.Messages.History(ctx, store.History{
-		Conversation: c.ID, Kind: c.Kind, After: me.JoinedID, Before: upTo, Newest: true, Limit: 1,
+		Conversation: c.ID, Kind: c.Kind, After: me.JoinedID, Before: upTo, Newest: true, Limit: 1, Bare: true,
 	})
 	if err != nil || len(newest) == 0 {
 		return 0, err
@@ -229,8 +229,9 @@ func (s *Service) flushReceipts(ctx context.Context) {
 		s.keepReceipts(list, reads)
 		return
 	}
+	senders := make(map[readRange][]chat.UserID)
 	for k, rd := range reads {
-		s.pushRead(ctx, k, rd)
+		s.pushRead(ctx, k, rd, senders)
 	}
 }
 
@@ -253,8 +254,14 @@ func (s *Service) keepReceipts(marks []store.Mark, reads map[markKey]readMark) {
 	r.wake()
 }
 
-// pushRead tells those who wrote what was read, and the reader's other devices.
-func (s *Service) pushRead(ctx context.Context, k markKey, rd readMark) {
+// readRange is a stretch of a group's history that members have read; many read the same one at about the same time.
+type readRange struct {
+	conv     chat.ConversationID
+	from, to chat.MessageID
+}
+
+// pushRead tells those who wrote what was read, and the reader's other devices. senders are those of ranges looked at before.
+func (s *Service) pushRead(ctx context.Context, k markKey, rd readMark, senders map[readRange][]chat.UserID) {
 	p := &chat.Push{Kind: chat.PushStatus, ExceptDevice: rd.device, Status: &chat.StatusChange{
 		Conversation: k.conv, User: k.user, Status: chat.Read, Messages: []chat.MessageID{rd.to}, At: rd.at,
 	}}
@@ -267,15 +274,26 @@ func (s *Service) pushRead(ctx context.Context, k markKey, rd readMark) {
 			}
 		}
 	case chat.Group:
-		p.Recipients = append(p.Recipients, s.sendersBetween(ctx, k, rd)...)
+		me, _ := rd.membership.Find(k.user)
+		of := readRange{conv: k.conv, from: max(rd.from, me.JoinedID), to: rd.to}
+		who, ok := senders[of]
+		if !ok {
+			who = s.sendersBetween(ctx, of, rd.membership)
+			senders[of] = who
+		}
+		for _, u := range who {
+			if u != k.user {
+				p.Recipients = append(p.Recipients, u)
+			}
+		}
 	}
 	s.router.Push(ctx, p)
 }
 
-// sendersBetween returns the members who wrote what was just read; all active ones when that is more than a page.
-func (s *Service) sendersBetween(ctx context.Context, k markKey, rd readMark) []chat.UserID {
+// sendersBetween returns the active members who wrote what was just read; all active ones when that is more than a page.
+func (s *Service) sendersBetween(ctx context.Context, r readRange, members *chat.Membership) []chat.UserID {
 	page, err := s.store.Messages.History(ctx, store.History{
-		Conversation: k.conv, Kind: chat.Group, After: rd.from, Before: rd.to + 1, Newest: true, Limit: chat.MaxHistory,
+		Conversation: r.conv, Kind: chat.Group, After: r.from, Before: r.to + 1, Newest: true, Limit: chat.MaxHistory, Bare: true,
 	})
 	seen := make(map[chat.UserID]bool)
 	if err == nil && len(page) < chat.MaxHistory {
@@ -284,8 +302,8 @@ func (s *Service) sendersBetween(ctx context.Context, k markKey, rd readMark) []
 		}
 	}
 	var out []chat.UserID
-	for _, m := range rd.membership.Members {
-		if m.User != k.user && m.Active() && (len(page) == chat.MaxHistory || err != nil || seen[m.User]) {
+	for _, m := range members.Members {
+		if m.Active() && (len(page) == chat.MaxHistory || err != nil || seen[m.User]) {
 			out = append(out, m.User)
 		}
 	}

@@ -142,7 +142,7 @@ func (s *Service) unread(ctx context.Context, c Caller, m *chat.Membership, me c
 	after, n := max(mark.ReadTo, me.JoinedID), 0
 	for page := 0; page < 3 && after < newest.ID; page++ {
 		rows, err := s.store.Messages.History(ctx, store.History{
-			Conversation: m.Conversation.ID, Kind: m.Conversation.Kind, After: after, Limit: chat.MaxUnreadCount,
+			Conversation: m.Conversation.ID, Kind: m.Conversation.Kind, After: after, Limit: chat.MaxUnreadCount, Bare: true,
 		})
 		if err != nil {
 			return 0, chat.Unavailable("count unread messages", err)

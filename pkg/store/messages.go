@@ -52,6 +52,7 @@ type History struct {
 	Before       chat.MessageID // 0: up to the newest
 	Newest       bool           // page from the upper end (newest first) rather than from the lower end
 	Limit        int            // ≥ 1; the engine returns at most this many
+	Bare         bool           // without reactions, whose reading costs a statement more where there are any messages
 }
 
 // Messages is the port to message rows and their reactions.
@@ -67,7 +68,7 @@ type Messages interface {
 	// Batch returns the rows that exist, in the order of refs, missing ones left out. At most 500 refs.
 	Batch(ctx context.Context, refs []Ref) ([]chat.Message, error)
 	// History returns a page in the order asked for: ascending, or descending with Newest. It reads non-empty buckets
-	// only. Reactions are filled, by user id, at most 256 a message. Deleted rows are part of it.
+	// only. Reactions are filled, by user id, at most 256 a message, unless Bare. Deleted rows are part of it.
 	History(ctx context.Context, h History) ([]chat.Message, error)
 	// Update edits or deletes; ErrNotFound when there is no such row. It returns the event's id, and the row as it is after
 	// it. A deleted row keeps its MediaID, so that the blob can be found and removed.

@@ -68,6 +68,9 @@ func (m messages) History(ctx context.Context, h store.History) ([]chat.Message,
 			from = windows[len(windows)-1] + 1
 		}
 	}
+	if h.Bare {
+		return out, nil
+	}
 	if err := m.d.fillReactions(ctx, &s, out); err != nil {
 		return nil, err
 	}

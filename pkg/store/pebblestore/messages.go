@@ -161,7 +161,7 @@ func (m messages) History(ctx context.Context, h store.History) (out []chat.Mess
 				out = append(out, msg)
 			}
 		}
-		if err := it.Error(); err != nil || len(out) == 0 {
+		if err := it.Error(); err != nil || len(out) == 0 || h.Bare {
 			return err
 		}
 		return v.fillReactions(h.Conversation, out, h.Newest)

@@ -157,6 +157,7 @@ var messageTests = []namedTest{
 		have := func(want ...chat.Reaction) {
 			e.Helper()
 			e.equal(e.history(a, store.History{Limit: 1})[0].Reactions, want)
+			e.equal(len(e.history(a, store.History{Limit: 1, Bare: true})[0].Reactions), 0)
 		}
 		react(one, "👍", at[1])
 		react(two, "🎉", at[0])
