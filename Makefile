@@ -123,7 +123,7 @@ load-smoke: build ## a thousand people for half a minute on the embedded server 
 	$(BIN)/murre-load run loadtest/scenarios/smoke-cluster.yaml
 
 capacity: build ## the tables of docs/capacity.md, scaling.md and million.md anew, from the figures under docs
-	$(BIN)/murre-load capacity --write docs/capacity.md,docs/scaling.md,docs/million.md --plot docs/scaling.svg
+	$(BIN)/murre-load capacity --write docs/capacity.md,docs/scaling.md,docs/million.md,docs/performance.md --plot docs/scaling.svg
 
 million: build ## a million live connections on this machine while people chat: 20 GiB, an hour; docs/million.md
 	$(BIN)/murre-load run loadtest/scenarios/million.yaml

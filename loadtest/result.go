@@ -136,34 +136,78 @@ func (r *Result) other(scenario, name, unit string, value float64, note string) 
 	r.Figures[slices.IndexFunc(r.Figures, func(f *Figure) bool { return f.Name == name && f.Scenario == scenario })].Unit = unit
 }
 
+// peers names the columns of a figure's peers.
+func (r *Result) peers() string {
+	if r.Cluster != "" {
+		return "Centrifugo + Redis · Tinode · ejabberd"
+	}
+	return "Centrifugo (memory) · WuKongIM · Tinode · ejabberd"
+}
+
+// medians is of how many runs most figures are.
+func (r *Result) medians() int {
+	n := 1
+	for _, f := range r.Figures {
+		n = max(n, len(f.Runs))
+	}
+	return n
+}
+
+// target is what a figure has to reach, as text, and whether it does.
+func (f *Figure) target() (target, mark string) {
+	if f.Target != 0 {
+		sign := "≤"
+		if f.AtLeast {
+			sign = "≥"
+		}
+		target = sign + " " + number(f.Target) + " " + f.Unit
+	}
+	mark = " "
+	if f.Met != nil {
+		mark = "✗"
+		if *f.Met {
+			mark = "✓"
+		}
+	}
+	return target, mark
+}
+
+// Markdown is the same table for a document.
+func (r *Result) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s, `%s`, %s form, medians of up to %d runs, load averages before %s.\n", r.Machine, r.At.Format("2006-01-02"), r.Server, r.Form, r.medians(), r.Load)
+	if r.Cluster != "" {
+		fmt.Fprintf(&b, "%s.\n", r.Cluster)
+	}
+	fmt.Fprintf(&b, "\n| | ours | target | | %s |\n|---|---|---|---|---|\n", r.peers())
+	for _, f := range r.Figures {
+		target, mark := f.target()
+		fmt.Fprintf(&b, "| %s | %s %s | %s | %s | %s |\n", f.Name, number(f.Median), f.Unit, target, mark, f.Peers)
+	}
+	return b.String()
+}
+
+// ReadResult reads what Write wrote.
+func ReadResult(path string) (*Result, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read a result: %w", err)
+	}
+	r := new(Result)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("read a result: %s: %w", path, err)
+	}
+	return r, nil
+}
+
 // Table prints the figures: ours, the target, the peers.
 func (r *Result) Table(w io.Writer) error {
-	medians, peers := 1, "Centrifugo (memory) · WuKongIM · Tinode · ejabberd"
-	if r.Cluster != "" {
-		peers = ""
-	}
-	for _, f := range r.Figures {
-		medians = max(medians, len(f.Runs))
-	}
-	if _, err := fmt.Fprintf(w, "\n%s\n%s, %s form, medians of up to %d runs, load averages before %s\n%s\n%-46s %14s %14s     %s\n", r.Machine, r.At.Format(time.RFC3339), r.Form, medians, r.Load,
-		r.Cluster, "", "ours", "target", peers); err != nil {
+	if _, err := fmt.Fprintf(w, "\n%s\n%s, %s form, medians of up to %d runs, load averages before %s\n%s\n%-46s %14s %14s     %s\n", r.Machine, r.At.Format(time.RFC3339), r.Form, r.medians(), r.Load,
+		r.Cluster, "", "ours", "target", r.peers()); err != nil {
 		return err
 	}
 	for _, f := range r.Figures {
-		target, mark := "", " "
-		if f.Target != 0 {
-			sign := "≤"
-			if f.AtLeast {
-				sign = "≥"
-			}
-			target = sign + " " + number(f.Target) + " " + f.Unit
-		}
-		if f.Met != nil {
-			mark = "✗"
-			if *f.Met {
-				mark = "✓"
-			}
-		}
+		target, mark := f.target()
 		line := fmt.Sprintf("%-46s %14s %14s  %s  %s", f.Name, number(f.Median)+" "+f.Unit, target, mark, f.Peers)
 		if f.Note != "" {
 			line += "  (" + f.Note + ")"

@@ -14,6 +14,7 @@ import (
 	"github.com/murre-chat/murre/loadtest"
 	"github.com/murre-chat/murre/loadtest/capacity"
 	"github.com/murre-chat/murre/loadtest/report"
+	"github.com/murre-chat/murre/loadtest/result"
 )
 
 func newCapacity() *cobra.Command {
@@ -35,7 +36,7 @@ Each number has a name (--costs lists them), and --set replaces it: your own mea
 With --write the computed blocks of documents are written anew from all measurements.`,
 		Example: `  murre-load capacity --users 50e6 --rate 100e3
   murre-load capacity --users 50e6 --rate 100e3 --datacenters 3 --set claim-hours=1 --sensitivity
-  murre-load capacity --write docs/capacity.md,docs/scaling.md,docs/million.md --plot docs/scaling.svg`,
+  murre-load capacity --write docs/capacity.md,docs/scaling.md,docs/million.md,docs/performance.md --plot docs/scaling.svg`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&bench, "bench", "docs/bench", "folder of measurements: costs.json, cluster.json, standard.json")
@@ -54,7 +55,7 @@ With --write the computed blocks of documents are written anew from all measurem
 			return err
 		}
 		if len(write) > 0 || plot != "" {
-			return writeBlocks(m, runs, write, plot)
+			return writeBlocks(m, bench, runs, write, plot)
 		}
 		load, shape := load.In(datacenters), capacity.Machines()
 		load.Users, load.Messages = users, rate
@@ -98,7 +99,7 @@ With --write the computed blocks of documents are written anew from all measurem
 }
 
 // writeBlocks computes the blocks of documents, and the plot, from all measurements.
-func writeBlocks(m *capacity.Measured, dir string, documents []string, plot string) error {
+func writeBlocks(m *capacity.Measured, bench, dir string, documents []string, plot string) error {
 	runs, err := capacity.ReadRuns(dir)
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func writeBlocks(m *capacity.Measured, dir string, documents []string, plot stri
 			return err
 		}
 	}
-	blocks, err := capacity.Blocks(m, runs)
+	blocks, err := allBlocks(m, runs, bench)
 	if err != nil {
 		return err
 	}
@@ -126,6 +127,26 @@ func writeBlocks(m *capacity.Measured, dir string, documents []string, plot stri
 		}
 	}
 	return nil
+}
+
+// allBlocks are the computed parts of documents: the model's, and what each bench measured.
+func allBlocks(m *capacity.Measured, runs []*result.Run, bench string) (map[string]string, error) {
+	blocks, err := capacity.Blocks(m, runs)
+	if err != nil {
+		return nil, err
+	}
+	for _, form := range []string{"standard", "long", "cluster", "cluster-3"} {
+		r, err := loadtest.ReadResult(filepath.Join(bench, form+".json"))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			blocks["bench-"+form] = "Not measured yet.\n"
+		case err != nil:
+			return nil, err
+		default:
+			blocks["bench-"+form] = r.Markdown()
+		}
+	}
+	return blocks, nil
 }
 
 func newCapacityMeasure() *cobra.Command {

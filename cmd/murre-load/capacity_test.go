@@ -14,14 +14,14 @@ import (
 
 // TestDocuments: what documents say is computed is what the program computes now, from the measurements that are there.
 func TestDocuments(t *testing.T) {
-	const docs, again = "../../docs", "write it anew: murre-load capacity --write docs/capacity.md,docs/scaling.md,docs/million.md --plot docs/scaling.svg"
+	const docs, again = "../../docs", "write it anew: murre-load capacity --write docs/capacity.md,docs/scaling.md,docs/million.md,docs/performance.md --plot docs/scaling.svg"
 	m, err := capacity.Read(filepath.Join(docs, "bench"))
 	require.NoError(t, err)
 	runs, err := capacity.ReadRuns(docs)
 	require.NoError(t, err)
-	blocks, err := capacity.Blocks(m, runs)
+	blocks, err := allBlocks(m, runs, filepath.Join(docs, "bench"))
 	require.NoError(t, err)
-	for _, name := range []string{"capacity.md", "scaling.md", "million.md"} {
+	for _, name := range []string{"capacity.md", "scaling.md", "million.md", "performance.md"} {
 		text, err := os.ReadFile(filepath.Join(docs, name))
 		require.NoError(t, err)
 		filled, err := capacity.Fill(string(text), blocks)
