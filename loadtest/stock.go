@@ -142,7 +142,7 @@ func (c *cqlStock) direct(ctx context.Context, with chat.UserID, users []chat.Us
 		case 0:
 			return transfer.Row{Value: u}
 		case 1:
-			return transfer.Row{Value: transfer.ConversationRow{Conversation: conv}}
+			return transfer.Row{Value: transfer.ConversationRow{Conversation: conv, Version: 1}}
 		case 2:
 			member.User = with
 			return transfer.Row{Value: transfer.MemberRow{Conversation: conv.ID, Kind: chat.Direct, Created: conv.CreatedAt, Member: member}}

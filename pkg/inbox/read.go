@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/store"
 )
@@ -136,24 +138,44 @@ func (l *Log) show(ctx context.Context, user chat.UserID, follower *chat.Member,
 	return items, 0, nil
 }
 
+// membershipsAtOnce is how many memberships of a page are read at a time: a page may be of as many conversations as events.
+const membershipsAtOnce = 16
+
+// memberships reads those of the events' conversations into members; of one that isn't there an empty one.
+func (l *Log) memberships(ctx context.Context, events []chat.Event, members map[chat.ConversationID]*chat.Membership) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(membershipsAtOnce)
+	for _, e := range events {
+		if members[e.Conversation] != nil {
+			continue
+		}
+		m := &chat.Membership{}
+		members[e.Conversation] = m
+		g.Go(func() error {
+			found, err := l.o.Conversations.Membership(ctx, e.Conversation)
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("read a membership: %w", err)
+			}
+			*m = *found
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
 // rows reads the messages of events, and their conversations' memberships into members.
 func (l *Log) rows(ctx context.Context, events []chat.Event, members map[chat.ConversationID]*chat.Membership) (map[chat.MessageID]*chat.Message, error) {
+	if err := l.memberships(ctx, events, members); err != nil {
+		return nil, err
+	}
 	rows := make(map[chat.MessageID]*chat.Message, len(events))
 	refs := make([]store.Ref, 0, len(events))
 	var reacted []store.Ref
 	for _, e := range events {
-		m, ok := members[e.Conversation]
-		if !ok {
-			var err error
-			m, err = l.o.Conversations.Membership(ctx, e.Conversation)
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
-				return nil, fmt.Errorf("read a membership: %w", err)
-			}
-			if err != nil {
-				m = &chat.Membership{}
-			}
-			members[e.Conversation] = m
-		}
+		m := members[e.Conversation]
 		if e.Kind == chat.EventConversation || m.Conversation.ID.IsZero() {
 			continue
 		}

@@ -15,6 +15,8 @@ const memberPage = 1000
 var (
 	getConversation = written(forMembers, "SELECT version, kind, name, avatar, created_by, created_at, outbox FROM members WHERE conversation_id = ? LIMIT 1",
 		"conversation_id")
+	getPair = written(forMembers, "SELECT version, kind, name, avatar, created_by, created_at, outbox, user_id, role, joined_at, joined_id, left_id "+
+		"FROM members WHERE conversation_id = ? LIMIT 2", "conversation_id")
 	getMember = written(forMembers, "SELECT user_id, role, joined_at, joined_id, left_id, outbox FROM members WHERE conversation_id = ? AND user_id = ?",
 		"conversation_id", "user_id")
 	allMembers = written(forMembers, "SELECT user_id, role, joined_at, joined_id, left_id FROM members WHERE conversation_id = ?",
@@ -47,10 +49,18 @@ type conversationState struct {
 func (d *DB) conversation(ctx context.Context, one func(context.Context, *statement, []any, ...any) error, c chat.ConversationID) (conversationState, error) {
 	s := conversationState{Conversation: chat.Conversation{ID: c}}
 	var kind string
-	err := one(ctx, getConversation, []any{uuid(c)}, &s.version, &kind, &s.Name, (*[16]byte)(&s.Avatar), (*[16]byte)(&s.CreatedBy), &s.CreatedAt, &s.outbox)
-	if err != nil {
+	if err := one(ctx, getConversation, []any{uuid(c)}, s.dest(&kind)...); err != nil {
 		return conversationState{}, err
 	}
+	return s.known(kind)
+}
+
+func (s *conversationState) dest(kind *string, more ...any) []any {
+	return append([]any{&s.version, kind, &s.Name, (*[16]byte)(&s.Avatar), (*[16]byte)(&s.CreatedBy), &s.CreatedAt, &s.outbox}, more...)
+}
+
+// known is what was read of a conversation, once it is known that there is one. ErrNotFound.
+func (s conversationState) known(kind string) (conversationState, error) {
 	if s.version == 0 {
 		return conversationState{}, fmt.Errorf("cqlstore: members: %w", store.ErrNotFound)
 	}
@@ -61,20 +71,38 @@ func (d *DB) conversation(ctx context.Context, one func(context.Context, *statem
 // members implements store.Members.
 type members struct{ d *DB }
 
-// Membership returns the conversation with all its members; those of a channel aren't read. The version is read first: who
-// changes what it saw of later rows is refused.
+// Membership returns the conversation with all its members; those of a channel aren't read. The version is read first, or with
+// them: who changes what it saw of later rows is refused. A direct conversation is one statement, others are two.
 func (s members) Membership(ctx context.Context, c chat.ConversationID) (*chat.Membership, error) {
-	st, err := s.d.conversation(ctx, s.d.one, c)
+	var (
+		st   = conversationState{Conversation: chat.Conversation{ID: c}}
+		kind string
+		r    memberRow
+		pair []chat.Member
+	)
+	err := s.d.rows(ctx, getPair, 2, []any{uuid(c)}, st.dest(&kind, r.dest()...), func() (bool, error) {
+		if !r.User.IsZero() { // a conversation without members is a row without one
+			pair = append(pair, r.member())
+		}
+		return true, nil
+	})
 	if err != nil {
+		return nil, err
+	}
+	if st, err = st.known(kind); err != nil {
 		return nil, err
 	}
 	s.d.finishOld(ctx, c, st.outbox)
 	m := &chat.Membership{Conversation: st.Conversation, Version: st.version}
-	if st.Kind == chat.Channel {
+	switch st.Kind {
+	case chat.Channel:
 		return m, nil
-	}
-	if m.Members, err = s.read(ctx, allMembers, memberPage, uuid(c)); err != nil {
-		return nil, err
+	case chat.Direct:
+		m.Members = pair
+	default:
+		if m.Members, err = s.read(ctx, allMembers, memberPage, uuid(c)); err != nil {
+			return nil, err
+		}
 	}
 	// Within one version of UUID the database sorts by bytes; across versions it doesn't.
 	slices.SortFunc(m.Members, func(a, b chat.Member) int { return a.User.Compare(b.User) })

@@ -26,7 +26,7 @@ func allStatements() map[string][]*statement {
 		"listDevices": {listDevices}, "getDevice": {getDevice}, "newDevice": {newDevice}, "putDevice": {putDevice}, "setCursor": {setCursor},
 		"saveAcks": {saveAcks}, "deleteDevice": {deleteDevice},
 		// Members, receipts, lists.
-		"getConversation": {getConversation}, "getMember": {getMember}, "allMembers": {allMembers}, "pageMembers": {pageMembers},
+		"getConversation": {getConversation}, "getPair": {getPair}, "getMember": {getMember}, "allMembers": {allMembers}, "pageMembers": {pageMembers},
 		"casMembers": {casMembers}, "setKind": {setKind}, "setName": {setName}, "setAvatar": {setAvatar}, "setMember": {setMember},
 		"clearOutbox": {clearOutbox}, "putListed": {putListed}, "newDirect": {newDirect},
 		"putDelivered": {putDelivered}, "putRead": {putRead}, "getWatermark": {getWatermark}, "listWatermarks": {listWatermarks},
