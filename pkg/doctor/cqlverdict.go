@@ -163,11 +163,11 @@ func judgeCommitlog(r *Report, nodes []cqlNode) {
 		v, advice := OK, ""
 		switch {
 		case mode == "periodic":
-			v, advice = Warn, "it acknowledges up to 10 s before it syncs, so that a power cut of all copies loses acked messages: commitlog_sync: group, commitlog_sync_group_window: 5ms in cassandra.yaml"
+			v, advice = Warn, "it acknowledges up to 10 s before it syncs, so that a power cut of all copies loses acked messages: commitlog_sync: batch in cassandra.yaml"
 		case strings.HasPrefix(mode, "unknown (Scylla"):
 			v, advice = Info, "set commitlog_sync: batch in scylla.yaml: the default acknowledges up to 10 s before it syncs"
 		case mode == "unknown":
-			v, advice = Info, "look at commitlog_sync in cassandra.yaml: it must be group or batch"
+			v, advice = Info, "look at commitlog_sync in cassandra.yaml: it must be batch or group"
 		}
 		on := "all nodes"
 		if len(modes) > 1 {
