@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/chat/id"
 )
 
 type state uint8
@@ -68,7 +69,7 @@ type Place struct {
 }
 
 // Place decides where a stored device starts: at its cursor, at an earlier one it asks for, or, when the log no longer
-// holds what it missed, at the horizon with Gap set.
+// holds what it missed, at the horizon with Gap set. A device younger than what the log holds missed nothing.
 func (l *Log) Place(d chat.Device, back chat.EventID) Place {
 	p := Place{Device: d}
 	switch {
@@ -87,20 +88,16 @@ func (l *Log) Place(d chat.Device, back chat.EventID) Place {
 			p.Back, p.Device.AckedBeyond = back, has
 		}
 	}
-	if kept := l.o.Store.Inbox.KeptSince(); p.Device.AckedTo < kept {
+	kept := l.o.Store.Inbox.KeptSince()
+	switch {
+	case p.Device.AckedTo >= kept:
+	case p.Back == 0 && chat.EventID(id.AtMillis(d.CreatedAt)) >= kept:
+		p.Device.AckedTo = kept // what the log has dropped was before there was this device, and is history to it
+	default:
 		p.Gap = true
 		p.Device.AckedTo, p.Device.AckedBeyond = l.o.Store.Inbox.Horizon(), nil
 	}
 	return p
-}
-
-// FirstCursor is where a new device of a user starts: at the highest cursor of the other devices, or at the log's start.
-func (l *Log) FirstCursor(others []chat.Device) chat.EventID {
-	c := l.o.Store.Inbox.KeptSince()
-	for _, o := range others {
-		c = max(c, o.AckedTo)
-	}
-	return c
 }
 
 // Open makes a device's state. Nothing is read or sent before Start. A device that was closed before stays closed.
