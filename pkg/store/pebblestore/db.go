@@ -104,6 +104,7 @@ func (d *DB) open() error {
 		d.wg.Go(func() { _ = d.ownClock.Run(d.ctx) })
 	}
 	d.wg.Go(d.maintain)
+	d.wg.Go(d.sweeps)
 	return nil
 }
 

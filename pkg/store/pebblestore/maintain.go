@@ -13,13 +13,11 @@ import (
 	"github.com/murre-chat/murre/pkg/chat/id"
 )
 
-// maintain watches the free space, replaces a dead engine and drops what expired, until the DB is closed.
+// maintain watches the free space and a committer that is stuck, and replaces a dead engine, until the DB is closed. It waits for
+// no write of its own: nobody would watch that one.
 func (d *DB) maintain() {
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
-	sweep := time.NewTicker(d.o.SweepEvery)
-	defer sweep.Stop()
-	d.sweepAndLog()
 	for {
 		var dead chan struct{}
 		if e := d.engine.Load(); e != nil {
@@ -41,8 +39,20 @@ func (d *DB) maintain() {
 			if e := d.engine.Load(); e != nil && !e.isStalled() && e.watch(d.o.StallAfter) {
 				d.logger().Error("storage engine stalled: writes are refused until the disk takes them")
 			}
-		case <-sweep.C:
-			d.sweepAndLog()
+		}
+	}
+}
+
+// sweeps drops what expired, now and then, until the DB is closed.
+func (d *DB) sweeps() {
+	every := time.NewTicker(d.o.SweepEvery)
+	defer every.Stop()
+	for {
+		d.sweepAndLog()
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-every.C:
 		}
 	}
 }

@@ -39,6 +39,29 @@ func (g *gate) String() string { return "gate" }
 
 // TestHangingDisk: writers that wait for a sync that hangs are answered in time, by their context, by the bound of the
 // queue or by the watch; reads go on and don't see what isn't synced; and all is well when the disk goes on.
+// The disk hangs in a write of the store's own: somebody must still look after those who wait.
+func TestHangingSweep(t *testing.T) {
+	g := &gate{}
+	d, err := Open(Options{Dir: "data", FS: errorfs.Wrap(vfs.NewMem(), g), Logger: quiet, StallAfter: 100 * time.Millisecond, SweepEvery: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := few(t, d)[0].to[0]
+	g.close()
+	waitFor(t, "sweep that hangs", func() bool { return g.held.Load() > 0 })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	f := store.Fanout{Event: chat.Event{Kind: chat.EventConversation}, Recipients: []chat.UserID{u}}
+	if _, err := d.Ports().Inbox.Append(ctx, f); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("want ErrUnavailable before the caller's own deadline, got %v", err)
+	}
+	g.open()
+	waitFor(t, "ready store", func() bool { return d.Ping(t.Context()) == nil })
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestHangingDisk(t *testing.T) {
 	g := &gate{}
 	d, err := Open(Options{Dir: "data", FS: errorfs.Wrap(vfs.NewMem(), g), Logger: quiet, StallAfter: time.Second, MaxWaiting: 4})
