@@ -250,10 +250,10 @@ func found(m *result.Memory) (sum float64) {
 
 // RunTable lists runs, one a line: what was held, how fast, and whether it was right.
 func RunTable(runs []*result.Run) string {
-	rows := [][]string{{"run", "engine", "gateways", "connected at once", "ramp", "messages/s", "delivery p50", "p99", "memory in all", "checker", "load before"}}
+	rows := [][]string{{"run", "engine", "gateways", "connected at once", "ramp", "messages/s", "delivery p50", "p99", "p99 apart from restarts", "memory in all", "checker", "load before"}}
 	for _, r := range runs {
 		w := steadyOf(r)
-		most, ramp, p50, p99, memory := 0, "–", "–", "–", "–"
+		most, ramp, p50, p99, calm, memory := 0, "–", "–", "–", "–", "–"
 		for i := range r.Series.Points {
 			most = max(most, r.Series.Points[i].Connected)
 		}
@@ -262,14 +262,17 @@ func RunTable(runs []*result.Run) string {
 				ramp = notation.Lasting(e.Seconds)
 			}
 		}
-		if l, ok := r.Latency(result.LatencyDelivery, "steady"); ok && l.Count > 0 {
+		if l, ok := r.Latency(result.LatencyDelivery, result.PhaseSteady); ok && l.Count > 0 {
 			p50, p99 = notation.Millis.Text(l.P50), notation.Millis.Text(l.P99)
+		}
+		if l, ok := r.Latency(result.LatencyDelivery, result.PhaseCalm); ok && l.Count > 0 {
+			calm = notation.Millis.Text(l.P99)
 		}
 		if m, ok := fullest(r); ok {
 			memory = notation.Bytes(found(m))
 		}
 		rows = append(rows, []string{
-			r.Name, r.Engine, notation.Whole(float64(r.Gateways)), notation.Whole(float64(most)), ramp, notation.Digits(w.acked), p50, p99, memory,
+			r.Name, r.Engine, notation.Whole(float64(r.Gateways)), notation.Whole(float64(most)), ramp, notation.Digits(w.acked), p50, p99, calm, memory,
 			map[bool]string{true: "green", false: "red"}[r.Check.OK], r.Busy,
 		})
 	}

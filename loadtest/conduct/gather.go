@@ -91,6 +91,10 @@ func (g *gather) finish(n int) {
 	delete(g.points, n)
 	p.Ack, p.Delivery = quantiles(p.ack), quantiles(p.dlv)
 	g.r.res.Totals.Add(&p.Counts)
+	if g.r.calm(p.At) {
+		g.into(result.LatencyAck, result.PhaseCalm).Merge(p.ack)
+		g.into(result.LatencyDelivery, result.PhaseCalm).Merge(p.dlv)
+	}
 	p.Use = g.r.mach.point(g.r.stage.processes())
 	if told := g.r.gauges.take(); told != nil {
 		u := p.Use[result.GroupGateways]
@@ -137,6 +141,37 @@ func quantiles(h *hdrhistogram.Histogram) result.Quantiles {
 	return result.Quantiles{P50: ms(h.ValueAtQuantile(50)), P99: ms(h.ValueAtQuantile(99)), P999: ms(h.ValueAtQuantile(99.9)), Max: ms(h.Max())}
 }
 
+// into is a distribution of the whole run.
+func (g *gather) into(name, phase string) *hdrhistogram.Histogram {
+	k := [2]string{name, phase}
+	h := g.all[k]
+	if h == nil {
+		h = hdrhistogram.New(1, longest, 3)
+		g.all[k] = h
+	}
+	return h
+}
+
+// afterRestart is how long people may take to be where they were once a gateway is back.
+const afterRestart = 5 // seconds
+
+// calm reports whether a point lies in the steady time of a run with restarts, and in none of them.
+func (r *run) calm(at float64) bool {
+	if r.steadyFrom == 0 || at-r.sc.Points.Seconds() < r.steadyFrom || r.steadyTo != 0 && at > r.steadyTo || r.sc.Restart.Share == 0 {
+		return false
+	}
+	restarting, since := false, math.Inf(-1)
+	for _, e := range r.res.Events {
+		switch e.Kind {
+		case result.EventRestart:
+			restarting = true
+		case result.EventRestarted:
+			restarting, since = false, e.At
+		}
+	}
+	return !restarting && at-r.sc.Points.Seconds() > since+afterRestart
+}
+
 // final takes what a worker knows in the end.
 func (r *run) final(h *hand, f *control.Final) error {
 	h.base, h.full = f.Base, f.Full
@@ -146,20 +181,14 @@ func (r *run) final(h *hand, f *control.Final) error {
 	r.full += f.Full
 	r.judge.Add(f.Found, f.Told)
 	for _, packed := range f.Histograms {
-		k := [2]string{packed.Name, packed.Phase}
-		all := r.g.all[k]
-		if all == nil {
-			all = hdrhistogram.New(1, longest, 3)
-			r.g.all[k] = all
-		}
-		merge(all, packed.HDR)
+		merge(r.g.into(packed.Name, packed.Phase), packed.HDR)
 	}
 	return nil
 }
 
 // latencies are the distributions of the whole run.
 func (r *run) latencies() (out []result.Latency) {
-	for _, phase := range []string{"steady", "storm", "all"} {
+	for _, phase := range []string{result.PhaseSteady, result.PhaseCalm, result.PhaseStorm, result.PhaseAll} {
 		for _, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
 			h := r.g.all[[2]string{name, phase}]
 			if h == nil || h.TotalCount() == 0 {

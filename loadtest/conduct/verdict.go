@@ -127,8 +127,8 @@ func (r *run) thresholds() []result.Threshold {
 	most("gatewaysLost", "", &none, float64(len(r.lost)), true)
 	res := r.res
 	steady := r.steadyTo - r.steadyFrom
-	ack, acked := res.Latency(result.LatencyAck, "steady")
-	delivery, delivered := res.Latency(result.LatencyDelivery, "steady")
+	ack, acked := res.Latency(result.LatencyAck, result.PhaseSteady)
+	delivery, delivered := res.Latency(result.LatencyDelivery, result.PhaseSteady)
 	var errors, acks, connected float64
 	for _, n := range res.Totals.Errors {
 		errors += float64(n)

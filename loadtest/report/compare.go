@@ -152,7 +152,7 @@ func definitions(runs ...*result.Run) []definition {
 			return steady(r, func(p *result.Point) float64 { return float64(p.Delivered) })
 		}},
 	}
-	phases := []string{"steady", "storm"}
+	phases := []string{result.PhaseSteady, result.PhaseStorm}
 	for _, phase := range phases {
 		for _, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
 			for i, q := range []string{"p50", "p99", "p99.9"} {

@@ -87,11 +87,14 @@ func tiles(r *result.Run) []tile {
 	out = append(out, tile{Name: "messages acknowledged", Value: notation.Whole(float64(r.Totals.Acked))},
 		tile{Name: "receptions", Value: notation.Whole(float64(r.Totals.Delivered))})
 	for _, name := range []string{result.LatencyAck, result.LatencyDelivery} {
-		for _, phase := range []string{"steady", "all"} {
+		for _, phase := range []string{result.PhaseSteady, result.PhaseAll} {
 			if l, ok := r.Latency(name, phase); ok && l.Count > 0 {
 				out = append(out, tile{Name: name + ", p50 · p99", Value: notation.Millis.Text(l.P50) + " · " + notation.Millis.Text(l.P99)})
 				break
 			}
+		}
+		if l, ok := r.Latency(name, result.PhaseCalm); ok && l.Count > 0 {
+			out = append(out, tile{Name: name + " apart from restarts, p50 · p99", Value: notation.Millis.Text(l.P50) + " · " + notation.Millis.Text(l.P99)})
 		}
 	}
 	check := tile{Name: "checker", Value: "green", Class: "ok"}

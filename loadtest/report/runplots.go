@@ -59,7 +59,7 @@ func plots(sources ...*source) []*plot {
 		connections(sources), rates(sources),
 		latency(sources, "From due to acknowledged, over time", func(p *result.Point) *result.Quantiles { return &p.Ack }),
 		latency(sources, "From due to received, over time", func(p *result.Point) *result.Quantiles { return &p.Delivery }),
-		percentiles(sources, "steady"), percentiles(sources, "storm"), percentiles(sources, "all"),
+		percentiles(sources, result.PhaseSteady), percentiles(sources, result.PhaseCalm), percentiles(sources, result.PhaseStorm), percentiles(sources, result.PhaseAll),
 		use(sources, "Memory by group of processes", notation.Size, func(u *result.Use, _ float64) float64 { return float64(u.Bytes) }),
 		use(sources, "CPU by group of processes, in cores", notation.Cores, func(u *result.Use, s float64) float64 { return u.CPUSeconds / s }),
 		churn(sources), errorsOver(sources), traffic(sources),
@@ -141,7 +141,7 @@ func percentiles(sources []*source, phase string) *plot {
 	for _, s := range sources {
 		for i, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
 			l, ok := s.run.Latency(name, phase)
-			if _, steady := s.run.Latency(name, "steady"); !ok || phase == "all" && steady { // "all" is steady and what came after
+			if _, steady := s.run.Latency(name, result.PhaseSteady); !ok || phase == "all" && steady { // "all" is steady and what came after
 				continue
 			}
 			one := line{name: s.prefix + name, colour: i, dashed: s.dashed}

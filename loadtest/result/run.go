@@ -71,7 +71,7 @@ type Worker struct {
 // are those at which the message was due, not those at which a busy client came to it.
 type Latency struct {
 	Name  string  `json:"name"`  // see the constants
-	Phase string  `json:"phase"` // "steady", or "all": steady and what came after; "storm": from the cut on
+	Phase string  `json:"phase"` // see the constants
 	Count int64   `json:"count"`
 	Mean  float64 `json:"meanMs"`
 	Min   float64 `json:"minMs"`
@@ -92,6 +92,14 @@ type CurvePoint struct {
 	Share float64 `json:"share"`
 	Ms    float64 `json:"ms"`
 }
+
+// Phases of latencies.
+const (
+	PhaseSteady = "steady" // the time in which people chat, but for a storm
+	PhaseCalm   = "calm"   // of it, the points in which no gateway was restarted or just had been; two digits
+	PhaseStorm  = "storm"  // from the cut on until people are back
+	PhaseAll    = "all"    // all that was sent, what came after the steady time too
+)
 
 // Names of latencies.
 const (

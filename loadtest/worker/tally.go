@@ -60,12 +60,12 @@ func (t *tally) latency(name string, due, now int64) {
 // record puts µs into the histograms of its phases.
 func (t *tally) record(name string, due, took int64) {
 	took = min(max(took, 1), longest)
-	t.into(name, "all", took)
+	t.into(name, result.PhaseAll, took)
 	switch {
 	case t.stormFrom != 0 && due >= t.stormFrom && (t.stormTo == 0 || due < t.stormTo):
-		t.into(name, "storm", took)
+		t.into(name, result.PhaseStorm, took)
 	case t.steadyFrom != 0 && due >= t.steadyFrom && (t.steadyTo == 0 || due < t.steadyTo):
-		t.into(name, "steady", took)
+		t.into(name, result.PhaseSteady, took)
 	}
 }
 
