@@ -77,7 +77,8 @@ type Leases interface {
 	Get(ctx context.Context, dc string, slot int) (Lease, error)
 	// Put writes next if the row still has prev's holder, counter and high water. ErrConflict.
 	Put(ctx context.Context, prev, next Lease) error
-	// List returns the rows of a datacenter that were ever taken.
+	// List returns the rows of a datacenter that were ever taken, by slot. One may be older than what Get returns, for as long
+	// as its holder doesn't Put again; a Put that expects an old row is refused.
 	List(ctx context.Context, dc string) ([]Lease, error)
 	// Now is the store's own clock, for clock checks (Unix ms).
 	Now(ctx context.Context) (int64, error)

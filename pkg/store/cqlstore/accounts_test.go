@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,6 +35,8 @@ func TestAccounts(t *testing.T) {
 		{"a rename that died leaves no false match", testHalfRename},
 		{"one of sixteen takes a lease", testSixteenTakers},
 		{"an unknown lease is settled", testUnknownLease},
+		{"many leases are renewed at once", testManyLeases},
+		{"an old lease counts, and the list is put right", testOldLease},
 		{"extending a deleted session leaves none", testGhostSession},
 		{"many old sign-ins are tidied", testTidySessions},
 		{"an entry that becomes visible late is seen", testLateEntry},
@@ -257,6 +260,70 @@ func testSixteenTakers(t *testing.T, d *DB) {
 	now, err := leases{d}.Now(t.Context())
 	if off := time.Since(time.UnixMilli(now)); err != nil || off.Abs() > 30*time.Second {
 		t.Fatalf("the store's clock is %s off, %v", off, err)
+	}
+}
+
+// testManyLeases: the gateways of a large cluster renew at once, and none stands in another's way.
+func testManyLeases(t *testing.T, d *DB) {
+	const gateways, renewals = 60, 5
+	dc := servers.Unique("dc")
+	var wg sync.WaitGroup
+	for slot := range gateways {
+		wg.Go(func() {
+			row := store.Lease{DC: dc, Slot: slot}
+			for range renewals {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				next := row
+				next.Holder, next.Counter = "gateway-"+strconv.Itoa(slot), row.Counter+1
+				if err := (leases{d}).Put(ctx, row, next); err != nil {
+					t.Errorf("slot %d: %v", slot, err)
+				}
+				cancel()
+				row = next
+			}
+		})
+	}
+	wg.Wait()
+	all, err := leases{d}.List(t.Context(), dc)
+	if err != nil || len(all) != gateways {
+		t.Fatalf("%d slots listed, %v", len(all), err)
+	}
+	for i, l := range all {
+		if l.Slot != i || l.Counter != renewals {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// testOldLease: what decided before there was a partition a slot still counts, once.
+func testOldLease(t *testing.T, d *DB) {
+	dc := servers.Unique("dc")
+	old := store.Lease{DC: dc, Slot: 7, Holder: "before", Counter: 41, HighWater: 1000}
+	if err := d.exec(t.Context(), leaseShow, old.DC, old.Slot, old.Holder, old.Counter, old.HighWater, d.stamp()); err != nil {
+		t.Fatal(err)
+	}
+	free, mine := store.Lease{DC: dc, Slot: 7}, store.Lease{DC: dc, Slot: 7, Holder: "me", Counter: 42, HighWater: 1000}
+	if err := (leases{d}).Put(t.Context(), free, mine); !errors.Is(err, store.ErrConflict) {
+		t.Fatalf("taken as if nobody had ever had it: %v", err)
+	}
+	if have, err := (leases{d}).Get(t.Context(), dc, 7); err != nil || have != old {
+		t.Fatalf("%+v, %v", have, err)
+	}
+	if err := (leases{d}).Put(t.Context(), old, mine); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := (leases{d}).Get(t.Context(), dc, 7); err != nil || have != mine {
+		t.Fatalf("%+v, %v", have, err)
+	}
+	// A list that lags is put right by whoever is refused.
+	if err := d.exec(t.Context(), leaseShow, old.DC, old.Slot, "", int64(1), int64(1), d.stamp()); err != nil {
+		t.Fatal(err)
+	}
+	if err := (leases{d}).Put(t.Context(), store.Lease{DC: dc, Slot: 7, Counter: 1, HighWater: 1}, old); !errors.Is(err, store.ErrConflict) {
+		t.Fatal(err)
+	}
+	if all, err := (leases{d}).List(t.Context(), dc); err != nil || len(all) != 1 || all[0] != mine {
+		t.Fatalf("%+v, %v", all, err)
 	}
 }
 

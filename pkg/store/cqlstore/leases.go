@@ -13,10 +13,15 @@ import (
 var (
 	leaseColumns = []string{"holder", "counter", "high_water"}
 
-	leaseSelect = built(forLease, qb.Select("node_leases").Columns(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")))
-	leaseList   = built(forLease, qb.Select("node_leases").Columns(append([]string{"slot"}, leaseColumns...)...).Where(qb.Eq("dc")))
-	leaseInsert = built(forLease, qb.Insert("node_leases").Columns("dc", "slot", "holder", "counter", "high_water").Unique()).conditional()
-	leaseUpdate = built(forLease, qb.Update("node_leases").Set(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")).
+	// What decides: a partition a slot, so that gateways don't stand in each other's way.
+	leaseSelect = built(forLease, qb.Select("slot_leases").Columns(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")))
+	leaseInsert = built(forLease, qb.Insert("slot_leases").Columns("dc", "slot", "holder", "counter", "high_water").Unique()).conditional()
+	// The list of all, which follows. Before there was slot_leases it was what decided.
+	leaseList  = built(forLease, qb.Select("node_leases").Columns(append([]string{"slot"}, leaseColumns...)...).Where(qb.Eq("dc")))
+	leaseShown = built(forLease, qb.Select("node_leases").Columns(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")))
+	leaseShow  = written(forLease, "INSERT INTO node_leases (dc, slot, holder, counter, high_water) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
+		"dc", "slot", "holder", "counter", "high_water", "timestamp")
+	leaseUpdate = built(forLease, qb.Update("slot_leases").Set(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")).
 			If(qb.EqNamed("holder", "had_holder"), qb.EqNamed("counter", "had_counter"), qb.EqNamed("high_water", "had_high_water"))).conditional()
 
 	// Both servers know this spelling.
@@ -31,30 +36,50 @@ func (s leases) Get(ctx context.Context, dc string, slot int) (store.Lease, erro
 	l := store.Lease{DC: dc, Slot: slot}
 	err := s.d.serial(ctx, leaseSelect, []any{dc, slot}, &l.Holder, &l.Counter, &l.HighWater)
 	if errors.Is(err, store.ErrNotFound) {
+		return s.shown(ctx, dc, slot)
+	}
+	return l, err
+}
+
+// shown is a slot's row in the list.
+func (s leases) shown(ctx context.Context, dc string, slot int) (store.Lease, error) {
+	l := store.Lease{DC: dc, Slot: slot}
+	err := s.d.one(ctx, leaseShown, []any{dc, slot}, &l.Holder, &l.Counter, &l.HighWater)
+	if errors.Is(err, store.ErrNotFound) {
 		err = nil
 	}
 	return l, err
 }
 
-// Put is a compare-and-set. After an ErrUnavailable it may have happened; the same Put again then returns nil.
+// Put is a compare-and-set. After an ErrUnavailable it may have happened; the same Put again then returns nil. What it finds or
+// leaves is put into the list too, as far as that succeeds: the next Put does it again.
 func (s leases) Put(ctx context.Context, prev, next store.Lease) error {
 	applied, have, err := s.d.casUntilKnown(ctx, leaseUpdate, next.Holder, next.Counter, next.HighWater, next.DC, next.Slot, prev.Holder, prev.Counter, prev.HighWater)
-	if free := (store.Lease{DC: prev.DC, Slot: prev.Slot}); err == nil && !applied && len(have) == 0 && prev == free {
-		applied, have, err = s.d.casUntilKnown(ctx, leaseInsert, next.DC, next.Slot, next.Holder, next.Counter, next.HighWater)
+	now := prev
+	if err == nil && !applied && len(have) == 0 { // the slot is taken for the first time, or since there is this table
+		if now, err = s.shown(ctx, next.DC, next.Slot); err == nil && now == prev {
+			applied, have, err = s.d.casUntilKnown(ctx, leaseInsert, next.DC, next.Slot, next.Holder, next.Counter, next.HighWater)
+		}
 	}
-	if err != nil || applied {
+	switch {
+	case err != nil:
 		return err
+	case applied:
+		now = next
+	case len(have) > 0:
+		now = store.Lease{DC: next.DC, Slot: next.Slot}
+		now.Holder, _ = have["holder"].(string)
+		now.Counter, _ = have["counter"].(int64)
+		now.HighWater, _ = have["high_water"].(int64)
 	}
-	holder, _ := have["holder"].(string)
-	counter, _ := have["counter"].(int64)
-	high, _ := have["high_water"].(int64)
-	if now := (store.Lease{DC: next.DC, Slot: next.Slot, Holder: holder, Counter: counter, HighWater: high}); now == next {
-		return nil
+	_ = s.d.exec(ctx, leaseShow, now.DC, now.Slot, now.Holder, now.Counter, now.HighWater, s.d.stamp())
+	if now != next {
+		return fmt.Errorf("cqlstore: lease of slot %d: %w: it was changed", next.Slot, store.ErrConflict)
 	}
-	return fmt.Errorf("cqlstore: lease of slot %d: %w: it was changed", next.Slot, store.ErrConflict)
+	return nil
 }
 
-// List returns the rows of a datacenter, by slot.
+// List returns the rows of a datacenter, by slot. A row may be older than what Get returns.
 func (s leases) List(ctx context.Context, dc string) (out []store.Lease, err error) {
 	l := store.Lease{DC: dc}
 	err = s.d.rows(ctx, leaseList, 1000, []any{dc}, []any{&l.Slot, &l.Holder, &l.Counter, &l.HighWater}, func() (bool, error) {

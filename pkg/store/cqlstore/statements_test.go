@@ -42,7 +42,7 @@ func allStatements() map[string][]*statement {
 		"mediaInsert": {mediaInsert}, "mediaSelect": {mediaSelect}, "mediaDelete": {mediaDelete},
 		"uploadInsert": {uploadInsert}, "uploadDelete": {uploadDelete}, "uploadSelect": {uploadSelect},
 		"changeInsert": {changeInsert}, "changeSelect": {changeSelect},
-		"leaseSelect": {leaseSelect}, "leaseList": {leaseList}, "leaseInsert": {leaseInsert}, "leaseUpdate": {leaseUpdate}, "storeNow": {storeNow},
+		"leaseSelect": {leaseSelect}, "leaseList": {leaseList}, "leaseInsert": {leaseInsert}, "leaseShown": {leaseShown}, "leaseShow": {leaseShow}, "leaseUpdate": {leaseUpdate}, "storeNow": {storeNow},
 		// Copies.
 		"importConversation": {importConversation}, "importMember": {importMember}, "importListed": {importListed}, "importHead": {importHead},
 		"importEvent": {importEvent}, "importClaim": {importClaim},
