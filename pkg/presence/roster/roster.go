@@ -18,7 +18,8 @@ const (
 	expireEvery  = 50 * time.Millisecond // at most: when thousands leave at once, they are told of together
 	batch        = 500                   // changes told of at a time
 	maxSeen      = 1 << 17               // last seen times that wait to be stored; beyond it they are lost
-	writers      = 32                    // at once, when last seen times are stored
+	writers      = 4                     // at once, when last seen times are stored
+	seenAFlush   = 400                   // so many of them are: when thousands leave at once, messages need the store more
 	flushTimeout = 5 * time.Second
 )
 

@@ -25,12 +25,14 @@ type userRows struct {
 	seen        map[chat.UserID]int64
 	fail        bool
 	writes      int
+	refused     int
 }
 
 func (u *userRows) Update(_ context.Context, id chat.UserID, c store.UserChange) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.fail {
+		u.refused++
 		return errors.New("disk full")
 	}
 	u.writes++
@@ -182,7 +184,7 @@ func TestAStorm(t *testing.T) {
 		if want := min(n/10, maxPerWatcher) - n/30; gone != want || len(l) != want {
 			t.Fatalf("%d told, %d of them gone, want %d", len(l), gone, want)
 		}
-		time.Sleep(flushEvery)
+		time.Sleep(time.Duration(1+n/seenAFlush) * flushEvery)
 		synctest.Wait()
 		if w.rows.writes != n-n/3 {
 			t.Fatalf("%d writes", w.rows.writes)
@@ -302,6 +304,41 @@ func TestLastSeenSurvivesFailuresAndTheEnd(t *testing.T) {
 	})
 }
 
+// When thousands leave at once, when they were last seen is stored little by little, and a store that refuses isn't pressed.
+func TestThousandsLeave(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, stop func()) {
+		const n = 3 * seenAFlush
+		w.rows.fail = true
+		for range n {
+			u := chat.NewUserID(time.Now())
+			w.Connected(u, phone)
+			w.Disconnected(u, phone)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.rows.mu.Lock()
+		if most := writers * (2 + int(time.Minute/flushEvery)); w.rows.refused == 0 || w.rows.refused > most {
+			t.Errorf("%d tries in a minute, want 1 to %d", w.rows.refused, most)
+		}
+		w.rows.fail = false
+		w.rows.mu.Unlock()
+		time.Sleep(flushEvery + flushEvery/2)
+		synctest.Wait()
+		w.rows.mu.Lock()
+		if got := w.rows.writes; got < seenAFlush || got > 2*seenAFlush {
+			t.Errorf("%d stored in a flush or two, want at most %d each", got, seenAFlush)
+		}
+		w.rows.mu.Unlock()
+		time.Sleep(5 * flushEvery)
+		synctest.Wait()
+		w.rows.mu.Lock()
+		defer w.rows.mu.Unlock()
+		if len(w.rows.seen) != n {
+			t.Errorf("%d of %d stored", len(w.rows.seen), n)
+		}
+	})
+}
+
 // TestOnTheStore runs on the real store: what is stored comes back.
 func TestOnTheStore(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
@@ -333,7 +370,7 @@ func TestOnTheStore(t *testing.T) {
 	before := time.Now().Add(-time.Minute).UnixMilli()
 	cancel()
 	wg.Wait()
-	p.flushSeen(t.Context()) // of those who came and went after Run had ended
+	p.flushSeen(t.Context(), maxSeen) // of those who came and went after Run had ended
 	again := New(Options{Users: users, Interests: NewMemory(nil), Log: log})
 	states, err := again.States(t.Context(), all)
 	if err != nil {

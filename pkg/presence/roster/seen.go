@@ -3,6 +3,7 @@ package roster
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
@@ -29,60 +30,70 @@ func (r *Roster) runSeen(ctx context.Context) {
 			r.mu.Unlock()
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 			defer cancel()
-			r.flushSeen(last)
+			r.flushSeen(last, maxSeen)
 			return
 		case <-t.C:
 			write, cancel := context.WithTimeout(ctx, flushTimeout)
-			r.flushSeen(write)
+			r.flushSeen(write, seenAFlush)
 			cancel()
 		}
 	}
 }
 
-func (r *Roster) flushSeen(ctx context.Context) {
-	r.mu.Lock()
-	if len(r.seen) == 0 {
-		r.mu.Unlock()
-		return
-	}
-	r.saving, r.seen = r.seen, make(map[chat.UserID]int64)
-	saving := r.saving // not changed until it is put away below
-	r.mu.Unlock()
+// flushSeen stores up to most of the last seen times. After the first that fails no more are tried: what is left is kept.
+func (r *Roster) flushSeen(ctx context.Context, most int) {
 	type seen struct {
 		user chat.UserID
 		at   int64
 	}
-	work := make(chan seen)
-	var mu sync.Mutex
-	var failed []seen
-	var firstErr error
-	var wg sync.WaitGroup
-	for range min(writers, len(saving)) {
+	r.mu.Lock()
+	work := make([]seen, 0, min(most, len(r.seen)))
+	r.saving = make(map[chat.UserID]int64, cap(work)) // not changed until it is put away below
+	for u, at := range r.seen {
+		if len(work) == most {
+			break
+		}
+		work = append(work, seen{u, at})
+		r.saving[u] = at
+		delete(r.seen, u)
+	}
+	r.mu.Unlock()
+	var (
+		next   atomic.Int64
+		failed atomic.Pointer[error]
+		wg     sync.WaitGroup
+		stored = make([]bool, len(work))
+	)
+	for range min(writers, len(work)) {
 		wg.Go(func() {
-			for s := range work {
-				if err := r.users.Update(ctx, s.user, store.UserChange{LastSeen: &s.at}); err != nil {
-					mu.Lock()
-					failed = append(failed, s)
-					firstErr = err
-					mu.Unlock()
+			for failed.Load() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(work) {
+					return
 				}
+				if err := r.users.Update(ctx, work[i].user, store.UserChange{LastSeen: &work[i].at}); err != nil {
+					failed.Store(&err)
+					return
+				}
+				stored[i] = true
 			}
 		})
 	}
-	for u, at := range saving {
-		work <- seen{u, at}
-	}
-	close(work)
 	wg.Wait()
-	if firstErr != nil {
-		r.log.Warn("store when users were last seen, will try again", "users", len(failed), "error", firstErr)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.saving = nil
-	for _, s := range failed {
+	left := 0
+	for i, s := range work {
+		if stored[i] {
+			continue
+		}
+		left++
 		if len(r.seen) < maxSeen {
 			r.seen[s.user] = max(r.seen[s.user], s.at)
 		}
+	}
+	if err := failed.Load(); err != nil {
+		r.log.Warn("store when users were last seen, will try again", "users", left, "error", *err)
 	}
 }
