@@ -78,12 +78,13 @@ func Take(ctx context.Context, o Options) (*Lease, error) {
 	if o.Boot == nil {
 		o.Boot = id.NewBoot()
 	}
-	began := make(map[int]seen)
+	began, asked := make(map[int]seen), make(map[int]store.Lease)
 	for try := 0; ; try++ {
 		rows, err := list(ctx, o)
 		if err != nil {
 			return nil, fmt.Errorf("lease: list node slots: %w", err)
 		}
+		rows = newest(rows, asked)
 		from, ok := free(o, rows, began)
 		if !ok {
 			if err := pause(ctx, time.Second); err != nil {
@@ -97,11 +98,13 @@ func Take(ctx context.Context, o Options) (*Lease, error) {
 		if err == nil {
 			return &Lease{o: o, row: to, failed: make(chan struct{})}, nil
 		}
-		if !errors.Is(err, store.ErrConflict) {
-			// Unknown, as when many start at once: look whether it was written. Should it be later, the slot is released in time.
-			if row, gerr := get(ctx, o, to.Slot); gerr == nil && row == to {
+		// Refused: the list was behind. Unknown, as when many start at once: look whether it was written; should it be later, the
+		// slot is released in time.
+		if row, gerr := get(ctx, o, to.Slot); gerr == nil {
+			if row == to {
 				return &Lease{o: o, row: to, failed: make(chan struct{})}, nil
 			}
+			asked[row.Slot] = row
 		}
 		if try >= attempts {
 			return nil, fmt.Errorf("lease: take node slot %d: %w", to.Slot, err)
@@ -110,6 +113,23 @@ func Take(ctx context.Context, o Options) (*Lease, error) {
 			return nil, fmt.Errorf("lease: take node slot %d: %w", to.Slot, errors.Join(err, perr))
 		}
 	}
+}
+
+// newest is a list, which may be behind, with what is known of slots that were asked for. Counters only grow.
+func newest(rows []store.Lease, asked map[int]store.Lease) []store.Lease {
+	listed := make(map[int]bool, len(rows))
+	for i := range rows {
+		listed[rows[i].Slot] = true
+		if a, ok := asked[rows[i].Slot]; ok && a.Counter > rows[i].Counter {
+			rows[i] = a
+		}
+	}
+	for slot, a := range asked {
+		if !listed[slot] {
+			rows = append(rows, a)
+		}
+	}
+	return rows
 }
 
 // free returns the row of a slot to take.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,6 +22,7 @@ type rows struct {
 	after  int
 	late   bool
 	waits  func()
+	listed []store.Lease // a list that stays behind; nil: the rows as they are
 }
 
 // table is an empty table, in a bubble whose time is one that ids can tell.
@@ -78,6 +80,9 @@ func (r *rows) Put(_ context.Context, prev, next store.Lease) error {
 func (r *rows) List(context.Context, string) ([]store.Lease, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.listed != nil {
+		return slices.Clone(r.listed), nil
+	}
 	out := make([]store.Lease, 0, len(r.m))
 	for _, l := range r.m {
 		out = append(out, l)
@@ -196,6 +201,21 @@ func TestFromTheDeadOnly(t *testing.T) {
 		}
 		if err := stop(); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// A list that stays behind shows slots as released or never used that others hold: each is asked for once.
+func TestListBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := table()
+		r.m[0] = store.Lease{DC: "dc1", Slot: 0, Holder: "other/1", Counter: 3}
+		r.m[1] = store.Lease{DC: "dc1", Slot: 1, Holder: "other/2", Counter: 1}
+		r.m[2] = store.Lease{DC: "dc1", Slot: 2, Counter: 5, HighWater: 70}
+		r.listed = []store.Lease{{DC: "dc1", Slot: 0, Counter: 2}}
+		l := take(t, options(r, "me", "1"))
+		if l.Slot() != 2 || l.HighWater() != 70 {
+			t.Errorf("slot %d from %d", l.Slot(), l.HighWater())
 		}
 	})
 }

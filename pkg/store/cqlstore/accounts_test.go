@@ -299,9 +299,7 @@ func testManyLeases(t *testing.T, d *DB) {
 func testOldLease(t *testing.T, d *DB) {
 	dc := servers.Unique("dc")
 	old := store.Lease{DC: dc, Slot: 7, Holder: "before", Counter: 41, HighWater: 1000}
-	if err := d.exec(t.Context(), leaseShow, old.DC, old.Slot, old.Holder, old.Counter, old.HighWater, d.stamp()); err != nil {
-		t.Fatal(err)
-	}
+	leases{d}.show(t.Context(), old)
 	free, mine := store.Lease{DC: dc, Slot: 7}, store.Lease{DC: dc, Slot: 7, Holder: "me", Counter: 42, HighWater: 1000}
 	if err := (leases{d}).Put(t.Context(), free, mine); !errors.Is(err, store.ErrConflict) {
 		t.Fatalf("taken as if nobody had ever had it: %v", err)
@@ -316,9 +314,7 @@ func testOldLease(t *testing.T, d *DB) {
 		t.Fatalf("%+v, %v", have, err)
 	}
 	// A list that lags is put right by whoever is refused.
-	if err := d.exec(t.Context(), leaseShow, old.DC, old.Slot, "", int64(1), int64(1), d.stamp()); err != nil {
-		t.Fatal(err)
-	}
+	leases{d}.show(t.Context(), store.Lease{DC: dc, Slot: 7, Counter: 1, HighWater: 1})
 	if err := (leases{d}).Put(t.Context(), store.Lease{DC: dc, Slot: 7, Counter: 1, HighWater: 1}, old); !errors.Is(err, store.ErrConflict) {
 		t.Fatal(err)
 	}

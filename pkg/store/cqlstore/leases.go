@@ -17,10 +17,9 @@ var (
 	leaseSelect = built(forLease, qb.Select("slot_leases").Columns(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")))
 	leaseInsert = built(forLease, qb.Insert("slot_leases").Columns("dc", "slot", "holder", "counter", "high_water").Unique()).conditional()
 	// The list of all, which follows. Before there was slot_leases it was what decided.
-	leaseList  = built(forLease, qb.Select("node_leases").Columns(append([]string{"slot"}, leaseColumns...)...).Where(qb.Eq("dc")))
-	leaseShown = built(forLease, qb.Select("node_leases").Columns(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")))
-	leaseShow  = written(forLease, "INSERT INTO node_leases (dc, slot, holder, counter, high_water) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
-		"dc", "slot", "holder", "counter", "high_water", "timestamp")
+	leaseList   = built(forLease, qb.Select("node_leases").Columns(append([]string{"slot"}, leaseColumns...)...).Where(qb.Eq("dc")))
+	leaseShown  = built(forLease, qb.Select("node_leases").Columns(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")))
+	leaseShow   = built(forLease, qb.Insert("node_leases").Columns("dc", "slot", "holder", "counter", "high_water"))
 	leaseUpdate = built(forLease, qb.Update("slot_leases").Set(leaseColumns...).Where(qb.Eq("dc"), qb.Eq("slot")).
 			If(qb.EqNamed("holder", "had_holder"), qb.EqNamed("counter", "had_counter"), qb.EqNamed("high_water", "had_high_water"))).conditional()
 
@@ -72,11 +71,20 @@ func (s leases) Put(ctx context.Context, prev, next store.Lease) error {
 		now.Counter, _ = have["counter"].(int64)
 		now.HighWater, _ = have["high_water"].(int64)
 	}
-	_ = s.d.exec(ctx, leaseShow, now.DC, now.Slot, now.Holder, now.Counter, now.HighWater, s.d.stamp())
+	s.show(ctx, now)
 	if now != next {
 		return fmt.Errorf("cqlstore: lease of slot %d: %w: it was changed", next.Slot, store.ErrConflict)
 	}
 	return nil
+}
+
+// show puts a row into the list, at the server's time as compare-and-sets are: a gateway's clock may be wrong, and what one said
+// that was ahead would hide what came later.
+func (s leases) show(ctx context.Context, l store.Lease) {
+	values := []any{l.DC, l.Slot, l.Holder, l.Counter, l.HighWater}
+	_ = s.d.run(ctx, leaseShow, func(ctx context.Context) error {
+		return s.d.query(ctx, leaseShow, values).DefaultTimestamp(false).Exec()
+	})
 }
 
 // List returns the rows of a datacenter, by slot. A row may be older than what Get returns.
