@@ -76,7 +76,7 @@ func ringProbe(addrs []string) func(context.Context) error {
 
 // cassandraYAML takes folder, address, seed. What differs from the defaults: little memory, and writes that are answered once
 // they are synced, so that acked means on disk, as on Scylla's and our own embedded store. Those that come while a sync is under
-// way share the next one. (`group` makes each of them wait for its window's end too: at 5 ms a third of the messages a second.)
+// way share the next one. (`group` makes each of them wait for its window's end too: at 5 ms two thirds of the messages a second.)
 const cassandraYAML = `cluster_name: murre
 num_tokens: 4
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner

@@ -141,7 +141,7 @@ func percentiles(sources []*source, phase string) *plot {
 	for _, s := range sources {
 		for i, name := range []string{result.LatencyAck, result.LatencyDelivery, result.LatencyReceipt, result.LatencyConnect, result.LatencyCatchup} {
 			l, ok := s.run.Latency(name, phase)
-			if _, steady := s.run.Latency(name, result.PhaseSteady); !ok || phase == "all" && steady { // "all" is steady and what came after
+			if _, steady := s.run.Latency(name, result.PhaseSteady); !ok || phase == result.PhaseAll && steady { // "all" is steady and what came after
 				continue
 			}
 			one := line{name: s.prefix + name, colour: i, dashed: s.dashed}

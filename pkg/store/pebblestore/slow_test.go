@@ -37,9 +37,7 @@ func (g *gate) MaybeError(op errorfs.Op) error {
 
 func (g *gate) String() string { return "gate" }
 
-// TestHangingDisk: writers that wait for a sync that hangs are answered in time, by their context, by the bound of the
-// queue or by the watch; reads go on and don't see what isn't synced; and all is well when the disk goes on.
-// The disk hangs in a write of the store's own: somebody must still look after those who wait.
+// TestHangingSweep: the disk hangs in a write of the store's own: somebody must still look after those who wait.
 func TestHangingSweep(t *testing.T) {
 	g := &gate{}
 	d, err := Open(Options{Dir: "data", FS: errorfs.Wrap(vfs.NewMem(), g), Logger: quiet, StallAfter: 100 * time.Millisecond, SweepEvery: time.Millisecond})
@@ -62,6 +60,8 @@ func TestHangingSweep(t *testing.T) {
 	}
 }
 
+// TestHangingDisk: writers that wait for a sync that hangs are answered in time, by their context, by the bound of the
+// queue or by the watch; reads go on and don't see what isn't synced; and all is well when the disk goes on.
 func TestHangingDisk(t *testing.T) {
 	g := &gate{}
 	d, err := Open(Options{Dir: "data", FS: errorfs.Wrap(vfs.NewMem(), g), Logger: quiet, StallAfter: time.Second, MaxWaiting: 4})
