@@ -32,6 +32,7 @@ type Options struct {
 	RF          int      // replicas a datacenter that `murre migrate` is told; 0: as many as nodes, at most 3
 	Gateways    int      // 127.0.20.31 …, without the balancer's address; rate limits off; at most 223
 	GatewayArgs []string // added to `murre serve` of every gateway
+	GatewayEnv  []string // NAME=value, added to every gateway's environment
 	HAProxy     bool     // 127.0.20.41, before the gateways
 
 	Log *slog.Logger // nil: silent
@@ -70,6 +71,7 @@ type Cluster struct {
 	nodes       []Node
 	s3          S3
 	binary      string // "": no gateways
+	gatewayEnv  []string
 
 	mu      sync.Mutex
 	members []*member // in the order they start

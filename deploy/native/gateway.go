@@ -38,6 +38,7 @@ func (c *Cluster) planGateways(opt Options) error {
 	if c.binary, err = filepath.Abs(opt.Binary); err != nil {
 		return fmt.Errorf("gateways: %w", err)
 	}
+	c.gatewayEnv = opt.GatewayEnv
 	if _, err := os.Stat(c.binary); err != nil {
 		return fmt.Errorf("gateways: the program to run (Options.Binary): %w", err)
 	}
@@ -81,7 +82,7 @@ func (c *Cluster) AddGateway(args ...string) (string, error) {
 	}
 	argv = append(argv, c.ServerArgs()...)
 	c.add(&process{
-		name: name, dir: c.dir, cwd: home, argv: append(argv, args...),
+		name: name, dir: c.dir, cwd: home, argv: append(argv, args...), env: c.gatewayEnv,
 		ready: httpProbe("http://" + admin + "/readyz"), wait: 2 * time.Minute,
 	}, last, GatewayPort)
 	return name, nil

@@ -180,6 +180,9 @@ func (c *cluster) start(ctx context.Context, tell population.Progress) error {
 		Gateways: s.Gateways, GatewayArgs: append([]string{"--jwt-secret-file", secretFile, "--log-level", "warn"}, serveFlags(s)...),
 		Log: slog.New(slog.NewTextHandler(c.r.o.Log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
+	if s.Procs > 0 {
+		o.GatewayEnv = []string{fmt.Sprint("GOMAXPROCS=", s.Procs)}
+	}
 	var err error
 	if c.c, err = native.Up(ctx, o); err != nil {
 		return err

@@ -186,7 +186,9 @@ func (s *Scenario) checkServer(c *checker) {
 	}
 	c.want(v.HeapMB >= 256, "server.cassandraHeapMB", "is %d, want at least 256", v.HeapMB)
 	c.want(v.GOGC >= 5, "server.gogc", "is %d, want at least 5", v.GOGC)
+	c.want(v.Procs >= 0 && (v.Procs == 0 || v.Engine == Cluster), "server.procs", "is %d: at least 0, and only of a cluster of the harness's own", v.Procs)
 	w := &s.Workers
+	c.want(w.Procs >= 0, "workers.procs", "is %d, want at least 0", w.Procs)
 	c.want(w.Each >= 1 && w.Each <= 1_000_000, "workers.each", "is %d, want 1 to 1,000,000", w.Each)
 	c.want(w.GOGC >= 5, "workers.gogc", "is %d, want at least 5", w.GOGC)
 	c.want(len(w.Machines) > 0, "workers.machines", "is empty")

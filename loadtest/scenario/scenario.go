@@ -49,9 +49,12 @@ type Server struct {
 	// HeapMB is the heap of the cluster's one Cassandra node, MiB; default 1,024. It takes about 250 more.
 	HeapMB int `yaml:"cassandraHeapMB"`
 	// MemoryLimit is the soft limit of each gateway's heap, as --memory-limit takes it; "": none.
-	MemoryLimit string   `yaml:"memoryLimit"`
-	GOGC        int      `yaml:"gogc"`  // of the gateways; default 50
-	Flags       []string `yaml:"flags"` // further flags of `murre serve`
+	MemoryLimit string `yaml:"memoryLimit"`
+	GOGC        int    `yaml:"gogc"` // of the gateways; default 50
+	// Procs is on how many cores each gateway runs Go code at once (GOMAXPROCS); default 0: all. Where far more gateways than
+	// cores share a machine, 1: each is woken for little, and would wake a second thread that finds nothing.
+	Procs int      `yaml:"procs"`
+	Flags []string `yaml:"flags"` // further flags of `murre serve`
 }
 
 // Workers says where the clients' processes run.
@@ -64,7 +67,8 @@ type Workers struct {
 	// Sources are networks from which clients dial, e.g. 10.1.0.0/16. Without any, clients of a server on the loopback are
 	// spread over 127.0.0.0/8, others dial from the address that the system picks.
 	Sources []string `yaml:"sources"`
-	GOGC    int      `yaml:"gogc"` // of the workers; default 50
+	GOGC    int      `yaml:"gogc"`  // of the workers; default 50
+	Procs   int      `yaml:"procs"` // of each worker, as of gateways; default 0: all cores
 }
 
 // Users says who is there. Everybody has one device and one connection, and somebody to write to.

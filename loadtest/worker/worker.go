@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -107,6 +108,9 @@ func newWorker(setup *control.Setup, s *control.Stream) (*Worker, error) {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	debug.SetGCPercent(sc.Workers.GOGC)
+	if sc.Workers.Procs > 0 {
+		runtime.GOMAXPROCS(sc.Workers.Procs)
+	}
 	p := population.New(setup.Shape)
 	if setup.From < 0 || setup.To > p.Users || setup.From >= setup.To || setup.Every <= 0 {
 		return nil, fmt.Errorf("worker: users %d to %d of %d", setup.From, setup.To, p.Users)
