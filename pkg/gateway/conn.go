@@ -30,6 +30,7 @@ type conn struct {
 	unsure  atomic.Int64 // when a send last ended unknown, Unix µs
 	expires int64        // Unix milliseconds; 0: the sign-in slides
 	opening *opening
+	ended   atomic.Uint32 // the code to close with as soon as it is open; 0: none
 	dev     inbox.Device
 	pinged  atomic.Int64 // when a sign of life was asked for (Gateway.mono); 0: it isn't
 
@@ -45,10 +46,14 @@ type conn struct {
 
 // opening is what an accepted connection starts with; dropped once it is open.
 type opening struct {
-	place   inbox.Place
+	place   inbox.Place // read after the connection was entered everywhere
 	back    chat.EventID
 	pending bool
-	fresh   bool // the device was made for it: nobody else has stored anything of it
+	// Of the device's older connection, which may not have stored all it acked when place was read: the one here, the gateway
+	// of one elsewhere, and whether there may be any at all.
+	older *conn
+	from  *session.GatewayID
+	stale bool
 }
 
 // work is a connection's frames that wait to be handled, in order.
@@ -74,6 +79,10 @@ func (c *conn) Open(ws *wsconn.Conn) {
 	c.g.Stats.Connects.Add(1)
 	if c.expires != 0 {
 		c.g.expiring.Add(1)
+	}
+	if code := c.ended.Load(); code != 0 { // its end came before it
+		c.close(protocol.CloseCode(code))
+		return
 	}
 	o := c.opening
 	w := protocol.Welcome{
@@ -137,15 +146,17 @@ func (c *conn) Closed(_ *wsconn.Conn, _ uint16, _ error) {
 	c.mu.Lock()
 	c.gone = true
 	c.mu.Unlock()
-	if !opened {
-		return
+	if opened {
+		c.g.Stats.Connected.Add(-1)
+		if c.expires != 0 {
+			c.g.expiring.Add(-1)
+		}
 	}
-	c.g.Stats.Connected.Add(-1)
-	if c.expires != 0 {
-		c.g.expiring.Add(-1)
-	}
-	c.g.crew.do(task{c: c, forget: true})
+	c.leave()
 }
+
+// leave has the connection forgotten soon.
+func (c *conn) leave() { c.g.crew.do(task{c: c, forget: true}) }
 
 // forget takes the connection out of hub, sessions and presence, and stores what its device acked.
 func (c *conn) forget() {
@@ -177,37 +188,50 @@ func (c *conn) caller() service.Caller {
 	return service.Caller{User: c.user, Device: c.device, Session: c.session}
 }
 
-// open enters the connection everywhere, then starts its catch-up: registered first, read after, nothing is missed.
-func (c *conn) open(ctx context.Context) {
+// enter puts the connection into hub, presence and registry, before anything of its device is read: what is sent from now on
+// is pushed to it, or noted as missed. It doesn't wait for an older connection's end.
+func (c *conn) enter(ctx context.Context) {
 	g, o := c.g, c.opening
-	c.opening = nil
-	stale := false // what was read of the device at the admission may be older than what is stored
-	old, newest := g.hub.add(c)
+	older, newest := g.hub.add(c)
 	if !newest { // it lost the race with the device's next connection
 		c.close(protocol.CloseReplaced)
 		return
 	}
-	if old != nil {
+	if o.older = older; older != nil {
 		g.Stats.Replaced.Add(1)
-		old.close(protocol.CloseReplaced)
-		if err := old.dev.Close(ctx); err != nil {
-			g.o.Log.Warn("store what a replaced device acked", "error", err)
-		}
-		stale = true
+		older.close(protocol.CloseReplaced)
 	} else {
 		g.o.Presence.Connected(c.user, c.device)
 	}
-	if g.handovers.wait(ctx, deviceKey{c.user, c.device}) {
-		stale = true
+	o.stale = older != nil || g.handovers.underWay(deviceKey{c.user, c.device})
+	replaced, err := g.o.Sessions.Register(ctx, c.entry())
+	switch {
+	case err != nil:
+		g.o.Log.Debug("enter a session into the registry", "error", err)
+		o.stale = o.stale || g.o.Tell != nil
+	case replaced != nil && replaced.Gateway != g.o.Self:
+		o.from, o.stale = &replaced.Gateway, true
 	}
+}
+
+// open starts the catch-up, once all that the device acked before is stored.
+func (c *conn) open(ctx context.Context) {
+	g, o := c.g, c.opening
+	c.opening = nil
+	if o.older != nil {
+		if err := o.older.dev.Close(ctx); err != nil {
+			g.o.Log.Warn("store what a replaced device acked", "error", err)
+		}
+	}
+	g.handovers.wait(ctx, deviceKey{c.user, c.device})
 	if !g.stillWelcome(c) {
 		c.forget()
 		return
 	}
-	if g.register(ctx, c) || g.o.Tell != nil && !o.fresh {
-		stale = true
+	if o.from != nil {
+		g.takeOver(ctx, c, *o.from)
 	}
-	if stale {
+	if o.stale {
 		if row, err := g.o.Store.Devices.Get(ctx, c.user, c.device); err == nil {
 			o.place = g.o.Inbox.Place(row, o.back)
 		}
@@ -307,7 +331,9 @@ func (c *conn) send(frame []byte) bool {
 	return err == nil
 }
 
+// close closes the connection, or has Open do it.
 func (c *conn) close(code protocol.CloseCode) {
+	c.ended.Store(uint32(code))
 	if ws := c.ws.Load(); ws != nil {
 		ws.Close(uint16(code), code.Reason())
 	}

@@ -335,6 +335,62 @@ func TestEleventhDevice(t *testing.T) {
 	if _, err := r.dial("?device="+chat.NewDeviceID(time.Now()).String(), bearer(p.token)); err == nil || !strings.HasPrefix(err.Error(), "409") {
 		t.Errorf("the eleventh: %v", err)
 	}
+	r.eventually("only ten in the hub", func() bool { return r.gateway.connections(p.id) == chat.MaxDevices })
+}
+
+// connections counts a user's connections in the hub.
+func (g *Gateway) connections(u chat.UserID) (n int) {
+	g.hub.of(u, func(*conn) { n++ })
+	return n
+}
+
+// A connection is in the hub before its handshake ends. One whose client doesn't wait for that is taken out again.
+func TestAClientThatLeavesDuringItsHandshake(t *testing.T) {
+	r := newRig(t)
+	p := r.person()
+	p.connect(chat.DeviceID{})
+	r.faults.Add(faultstore.Fault{Op: "Devices.Get", Delay: 300 * time.Millisecond, OnlyDelay: true})
+	nc, err := net.Dial("tcp", r.addr)
+	must(t, err)
+	_, err = fmt.Fprintf(nc, "GET /ws?device=%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer %s\r\n\r\n", chat.NewDeviceID(time.Now()), p.token)
+	must(t, err)
+	r.eventually("two in the hub", func() bool { return r.gateway.connections(p.id) == 2 })
+	must(t, nc.Close())
+	r.eventually("one in the hub", func() bool { return r.gateway.connections(p.id) == 1 })
+}
+
+// What ends a connection before its handshake does ends it then.
+func TestEndsBeforeTheHandshake(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(r *rig, p *person)
+		code ws.StatusCode
+	}{
+		{"revoked", func(r *rig, p *person) { r.gateway.Changed(&store.ChangeEntry{Kind: store.LogSession, User: p.id}) }, 4002},
+		{"sent away", func(r *rig, _ *person) { r.gateway.Suspend(true, time.Second) }, 1001},
+		{"replaced", func(r *rig, p *person) { p.open(chat.DeviceID{}) }, 4001},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			p := r.person()
+			r.faults.Add(faultstore.Fault{Op: "Devices.Get", Times: 1, Delay: 500 * time.Millisecond, OnlyDelay: true})
+			came := make(chan *phone)
+			go func() {
+				ph, err := r.dial("?device="+p.device.String(), bearer(p.token))
+				if err != nil {
+					t.Error(err)
+				}
+				came <- ph
+			}()
+			r.eventually("it in the hub", func() bool { return r.gateway.connections(p.id) == 1 })
+			c.end(r, p)
+			if ph := <-came; ph != nil {
+				ph.t = t
+				ph.closed(c.code)
+			}
+		})
+	}
 }
 
 func TestJWTExpires(t *testing.T) {

@@ -89,13 +89,20 @@ func (h *handovers) end(k deviceKey) []heir {
 	return e.heirs
 }
 
-// wait returns once no connection of a device is being ended here, and reports whether one was.
-func (h *handovers) wait(ctx context.Context, k deviceKey) bool {
+// underWay reports whether a connection of a device is being ended here.
+func (h *handovers) underWay(k deviceKey) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ending[k] != nil
+}
+
+// wait returns once no connection of a device is being ended here.
+func (h *handovers) wait(ctx context.Context, k deviceKey) {
 	h.mu.Lock()
 	e := h.ending[k]
 	h.mu.Unlock()
 	if e == nil {
-		return false
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, handoverTime)
 	defer cancel()
@@ -103,7 +110,6 @@ func (h *handovers) wait(ctx context.Context, k deviceKey) bool {
 	case <-e.done:
 	case <-ctx.Done():
 	}
-	return true
 }
 
 // expect waits for word that a device's older connection elsewhere has ended.

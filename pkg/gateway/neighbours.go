@@ -160,21 +160,6 @@ func (g *Gateway) recheck(ctx context.Context, ch chat.ConversationID) error {
 	return nil
 }
 
-// register enters a connection into the registry. An older one of the device on another gateway is taken over, which
-// register reports.
-func (g *Gateway) register(ctx context.Context, c *conn) (takenOver bool) {
-	old, err := g.o.Sessions.Register(ctx, c.entry())
-	if err != nil {
-		g.o.Log.Debug("enter a session into the registry", "error", err)
-		return false
-	}
-	if old == nil || old.Gateway == g.o.Self {
-		return false
-	}
-	g.takeOver(ctx, c, old.Gateway)
-	return true
-}
-
 // Sessions calls yield for each connection here, until it returns false.
 func (g *Gateway) Sessions(yield func(session.Entry) bool) {
 	on := true

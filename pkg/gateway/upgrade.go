@@ -7,7 +7,6 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,13 +16,13 @@ import (
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/gateway/wsconn"
 	"github.com/murre-chat/murre/pkg/protocol"
-	"github.com/murre-chat/murre/pkg/service"
 )
 
 // sessionCookie is the cookie a browser signs in with.
 const sessionCookie = "murre_session"
 
-// Upgrade implements wsconn.Handler: it authenticates, counts the connection against its limits and names the device.
+// Upgrade implements wsconn.Handler: it authenticates, counts the connection against its limits, names the device, enters the
+// connection everywhere and then reads what its device has.
 func (g *Gateway) Upgrade(ctx context.Context, r *wsconn.Request) (wsconn.Accept, *wsconn.Refusal) {
 	c, sub, err := g.admitConnection(ctx, r)
 	if err != nil {
@@ -65,29 +64,31 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 	if err != nil {
 		return nil, "", err
 	}
-	caller := service.Caller{User: who.User, Device: device, Session: who.Session}
-	name, kind := describe(r)
-	began := g.o.Now().UnixMilli()
-	row, err := g.o.Service.OpenDevice(ctx, caller, name, kind)
-	if err != nil {
-		return nil, "", err
-	}
-	place := g.o.Inbox.Place(row, back)
-	pending := place.Gap
-	if !pending && g.o.Store.Inbox.Horizon() > place.Device.AckedTo {
-		// What was acked beyond the cursor isn't pending; nor is more looked at than that and one.
-		beyond := place.Device.AckedBeyond
-		page, err := g.o.Store.Inbox.Read(ctx, who.User, place.Device.AckedTo, min(len(beyond)+1, 1000))
-		if err != nil {
-			return nil, "", chat.Unavailable("look for pending events", err)
-		}
-		pending = slices.ContainsFunc(page.Events, func(e chat.Event) bool { return !slices.Contains(beyond, e.ID) }) || page.More && len(beyond) >= 1000
-	}
-	c := &conn{g: g, user: who.User, device: device, session: who.Session, seq: g.nextSeq(), opening: &opening{place: place, back: back, pending: pending, fresh: row.CreatedAt == row.SeenAt && row.SeenAt >= began}}
+	c := &conn{g: g, user: who.User, device: device, session: who.Session, seq: g.nextSeq(), opening: &opening{back: back}}
 	if who.Session == ([32]byte{}) {
 		c.expires = who.Expires
 	}
+	c.enter(ctx)
+	if err := c.look(ctx, r); err != nil {
+		c.leave()
+		return nil, "", err
+	}
 	return c, sub, nil
+}
+
+// look reads where the connection's device is in its log.
+func (c *conn) look(ctx context.Context, r *wsconn.Request) error {
+	name, kind := describe(r)
+	row, err := c.g.o.Service.OpenDevice(ctx, c.caller(), name, kind)
+	if err != nil {
+		return err
+	}
+	o := c.opening
+	o.place = c.g.o.Inbox.Place(row, o.back)
+	if o.pending, err = c.g.o.Inbox.Look(ctx, &o.place); err != nil {
+		return chat.Unavailable("look for pending events", err)
+	}
+	return nil
 }
 
 // credentials finds the token of a request and the subprotocol to answer; cookie says that a browser sent it by itself.

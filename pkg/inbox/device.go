@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -66,6 +67,15 @@ type Place struct {
 	Back chat.EventID
 	// Gap: the cursor is older than what the log holds (see Log.Place).
 	Gap bool
+
+	caughtUp caughtUp
+}
+
+// caughtUp is a read that found nothing behind a device's cursor.
+type caughtUp struct {
+	upTo  chat.EventID // the log's horizon; 0: there was no such read
+	proof chat.MessageID
+	at    int64 // Log.mono
 }
 
 // Place decides where a stored device starts: at its cursor, at an earlier one it asks for, or, when the log no longer
@@ -100,7 +110,31 @@ func (l *Log) Place(d chat.Device, back chat.EventID) Place {
 	return p
 }
 
-// Open makes a device's state. Nothing is read or sent before Start. A device that was closed before stays closed.
+// Look reports whether anything is pending behind a place: in the log, and not acked. Where it found nothing, Open takes the
+// device for caught up, so what is sent to the user from before Look on must be offered to the device, open or not.
+func (l *Log) Look(ctx context.Context, p *Place) (pending bool, err error) {
+	if p.Gap {
+		return true, nil
+	}
+	log, d := l.o.Store.Inbox, &p.Device
+	if log.Horizon() <= d.AckedTo {
+		return false, nil
+	}
+	// What was acked beyond the cursor isn't pending; nor is more looked at than that and one.
+	c, beyond := caughtUp{proof: l.o.Conversations.MessageHorizon(), at: l.mono()}, d.AckedBeyond
+	page, err := log.Read(ctx, d.User, d.AckedTo, min(len(beyond)+1, 1000))
+	if err != nil {
+		return false, fmt.Errorf("read the log: %w", err)
+	}
+	if len(page.Events) == 0 && !page.More {
+		c.upTo = page.Horizon
+		p.caughtUp = c
+	}
+	return slices.ContainsFunc(page.Events, func(e chat.Event) bool { return !slices.Contains(beyond, e.ID) }) || page.More && len(beyond) >= 1000, nil
+}
+
+// Open makes a device's state. Nothing is read or sent before Start, but where Look found nothing the word that it's synced. A
+// device that was closed before stays closed.
 func (l *Log) Open(d *Device, p Place, sink Sink) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -108,6 +142,7 @@ func (l *Log) Open(d *Device, p Place, sink Sink) {
 	d.main.readTo, d.main.stored = p.Device.AckedTo, p.Device.AckedTo
 	d.gap = p.Gap
 	d.back = p.Gap || p.Back != 0
+	defer d.startLive(p.caughtUp)
 	if p.Device.AckedBeyondBase > p.Device.AckedTo {
 		return // saved before the client went back: it may have lost what it acked then
 	}
@@ -121,6 +156,16 @@ func (l *Log) Open(d *Device, p Place, sink Sink) {
 	if w := d.main.w; w != nil {
 		slices.SortFunc(w.acked, func(a, b ack) int { return int(min(max(a.event-b.event, -1), 1)) })
 	}
+}
+
+// startLive lets a device be live from its beginning, when nothing is pending and nothing came since. d.mu is held.
+func (d *Device) startLive(c caughtUp) {
+	if c.upTo == 0 || d.state != catching || d.missed || d.withdrawn != 0 || d.gap || d.back || len(d.channels) > 0 {
+		return
+	}
+	d.passTo(&d.main, page{readTo: c.upTo, proof: c.proof})
+	d.state, d.verified, d.synced = live, c.at, true
+	d.sink.Synced(d.syncedLocked())
 }
 
 // Follow adds a channel whose log the device gets, from its cursor there. What the log holds no longer is left to history.

@@ -290,7 +290,7 @@ func TestRefusedBatchIsSentWhenDrained(t *testing.T) {
 	dev := r.device(t)
 	x := r.post(t, "x")
 	p := &phone{r: r, id: dev, changed: make(chan struct{}, 1), refuse: true}
-	r.log.Open(&p.dev, r.log.Place(r.stored(t, dev), 0), p)
+	r.open(t, p, 0)
 	p.dev.Start()
 	p.until(t, "refusal", func() bool {
 		p.mu.Unlock()
@@ -508,9 +508,11 @@ func TestAFailingStoreIsTriedAgain(t *testing.T) {
 	r := newRig(t, true)
 	dev := r.device(t)
 	x := r.post(t, "x")
+	p := &phone{r: r, id: dev, changed: make(chan struct{}, 1)}
+	r.open(t, p, 0)
 	r.faults.Add(faultstore.Fault{Op: "Inbox.Read", Times: 1})
 	r.faults.Add(faultstore.Fault{Op: "Devices.SetCursor", Times: 1, Applied: true})
-	p := r.connect(t, dev, 0)
+	p.dev.Start()
 	p.ackAllBatches(t)
 	p.until(t, "cursor", func() bool { return r.stored(t, dev).AckedTo >= x.Event.ID })
 }

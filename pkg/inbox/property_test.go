@@ -396,7 +396,7 @@ func TestNothingIsLostUnderConcurrency(t *testing.T) {
 					q := &phone{r: r, id: s.id, changed: make(chan struct{}, 1)}
 					s.p.close(t)
 					mu.Lock()
-					r.log.Open(&q.dev, r.log.Place(r.stored(t, s.id), 0), q)
+					r.open(t, q, 0)
 					s.p = q
 					mu.Unlock()
 					q.dev.Start()

@@ -221,9 +221,19 @@ type phone struct {
 func (r *rig) connect(t fataler, id chat.DeviceID, back chat.EventID) *phone {
 	t.Helper()
 	p := &phone{r: r, id: id, changed: make(chan struct{}, 1)}
-	r.log.Open(&p.dev, r.log.Place(r.stored(t, id), back), p)
+	r.open(t, p, back)
 	p.dev.Start()
 	return p
+}
+
+// open does what the gateway does with a connection that was entered everywhere.
+func (r *rig) open(t fataler, p *phone, back chat.EventID) {
+	t.Helper()
+	place := r.log.Place(r.stored(t, p.id), back)
+	if _, err := r.log.Look(r.ctx, &place); err != nil {
+		t.Fatal(err)
+	}
+	r.log.Open(&p.dev, place, p)
 }
 
 func (p *phone) note(line string, do func()) {
