@@ -178,6 +178,9 @@ func (c *conn) forget() {
 	if heirs := c.g.handovers.end(key); len(heirs) > 0 {
 		c.g.release(key, heirs)
 	}
+	if c.ws.Load() == nil && c.opening.from != nil { // it never opened, and the older one elsewhere is in no registry any more
+		c.g.takeOver(ctx, c, *c.opening.from)
+	}
 }
 
 func (c *conn) entry() session.Entry {

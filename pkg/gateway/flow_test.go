@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"github.com/murre-chat/murre/pkg/chat/id"
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/service"
+	"github.com/murre-chat/murre/pkg/session"
 	"github.com/murre-chat/murre/pkg/store"
 	"github.com/murre-chat/murre/pkg/store/faultstore"
 )
@@ -358,6 +360,41 @@ func TestAClientThatLeavesDuringItsHandshake(t *testing.T) {
 	r.eventually("two in the hub", func() bool { return r.gateway.connections(p.id) == 2 })
 	must(t, nc.Close())
 	r.eventually("one in the hub", func() bool { return r.gateway.connections(p.id) == 1 })
+}
+
+// elsewhere is a registry in which another gateway holds every device.
+type elsewhere struct{ session.Registry }
+
+var other = session.GatewayID{Name: "other", Epoch: 1}
+
+func (elsewhere) Register(_ context.Context, e session.Entry) (*session.Entry, error) {
+	return &session.Entry{User: e.User, Device: e.Device, Gateway: other, Seq: e.Seq - 1}, nil
+}
+
+// A connection that took its device's place in the registry and is refused then leaves none that nobody can reach.
+func TestRefusedAfterItWasRegistered(t *testing.T) {
+	r := newRig(t)
+	p := r.person()
+	told := make(chan *chat.Push, 1)
+	r.gateway.o.Sessions = elsewhere{r.gateway.o.Sessions}
+	r.gateway.o.Tell = func(_ context.Context, to session.GatewayID, x *chat.Push) error {
+		if to == other && x.Control.Kind == chat.ControlReplaced {
+			told <- x
+		}
+		return errors.New("nobody there")
+	}
+	r.faults.Add(faultstore.Fault{Op: "Devices.Get", Times: 1})
+	if _, err := r.dial("?device="+p.device.String(), bearer(p.token)); err == nil || !strings.HasPrefix(err.Error(), "503") {
+		t.Fatalf("refused with %v, want 503", err)
+	}
+	select {
+	case x := <-told:
+		if x.OnlyDevice != p.device {
+			t.Errorf("told of device %v", x.OnlyDevice)
+		}
+	case <-time.After(patience):
+		t.Error("the gateway of the older connection wasn't told")
+	}
 }
 
 // What ends a connection before its handshake does ends it then.
