@@ -15,8 +15,10 @@ const (
 	busyHeap = 128 << 20
 	// maxPercent bounds how far the collector is put off.
 	maxPercent = 1600
-	// busyFrames a second are traffic worth it.
-	busyFrames = 500
+	// busyFrames a second are traffic worth it, unless there are fewer than framesOfComing for everybody who comes: what stays
+	// of a connection would lie scattered among the garbage of all handshakes since the last collection, and keep its pages.
+	busyFrames     = 500
+	framesOfComing = 20
 	// wasted is how much garbage and freed memory may stay once it's quiet: less isn't worth a collection.
 	wasted = 1 << 20
 )
@@ -34,7 +36,7 @@ func (a *App) tendMemory(ctx context.Context) error {
 	}
 	t := time.NewTicker(memoryEvery)
 	defer t.Stop()
-	last, quiet := uint64(0), 0
+	last, quiet := a.server.Stats(), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -42,9 +44,9 @@ func (a *App) tendMemory(ctx context.Context) error {
 		case <-t.C:
 		}
 		s := a.server.Stats()
-		frames := s.FramesIn + s.FramesOut + s.Upgraded*8
-		busy := frames-last > busyFrames*uint64(memoryEvery/time.Second)
-		last = frames
+		frames, came := s.FramesIn+s.FramesOut-last.FramesIn-last.FramesOut, s.Upgraded-last.Upgraded
+		last = s
+		busy := frames > busyFrames*uint64(memoryEvery/time.Second) && frames > framesOfComing*came
 		metrics.Read(samples)
 		live, free, objects := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
 		want := a.cfg.GOGC

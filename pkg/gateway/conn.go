@@ -78,7 +78,7 @@ func (c *conn) Open(ws *wsconn.Conn) {
 	c.g.Stats.Connected.Add(1)
 	c.g.Stats.Connects.Add(1)
 	if c.expires != 0 {
-		c.g.expiring.Add(1)
+		c.g.expect(c.expires)
 	}
 	if code := c.ended.Load(); code != 0 { // its end came before it
 		c.close(protocol.CloseCode(code))
@@ -148,9 +148,6 @@ func (c *conn) Closed(_ *wsconn.Conn, _ uint16, _ error) {
 	c.mu.Unlock()
 	if opened {
 		c.g.Stats.Connected.Add(-1)
-		if c.expires != 0 {
-			c.g.expiring.Add(-1)
-		}
 	}
 	c.leave()
 }

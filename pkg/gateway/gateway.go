@@ -76,7 +76,7 @@ type Gateway struct {
 	seq      atomic.Int64
 	draining atomic.Bool
 	unfit    atomic.Bool  // nobody is served well here: see Suspend
-	expiring atomic.Int64 // connections whose authentication may run out
+	soonest  atomic.Int64 // when the first connection's authentication runs out, Unix ms, or before that; 0: none does
 	born     time.Time
 	ctx      atomic.Pointer[context.Context]
 	crew     crew
@@ -134,15 +134,35 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.crew.wait()
 			return nil
 		case <-t.C:
-			if g.expiring.Load() == 0 {
-				continue // nobody to look for among a million
-			}
-			now := g.o.Now().UnixMilli()
-			g.hub.each(func(c *conn) {
-				if c.expires != 0 && c.expires <= now {
-					c.close(protocol.CloseAuthExpired)
-				}
-			})
+			g.endExpired()
+		}
+	}
+}
+
+// endExpired closes connections whose authentication has run out. As long as none can have, nobody is looked for among a million.
+func (g *Gateway) endExpired() {
+	now := g.o.Now().UnixMilli()
+	if at := g.soonest.Load(); at == 0 || at > now {
+		return
+	}
+	g.soonest.Store(0)
+	g.hub.each(func(c *conn) {
+		switch {
+		case c.expires == 0:
+		case c.expires <= now:
+			c.close(protocol.CloseAuthExpired)
+		default:
+			g.expect(c.expires)
+		}
+	})
+}
+
+// expect notes that a connection's authentication runs out then.
+func (g *Gateway) expect(at int64) {
+	for {
+		was := g.soonest.Load()
+		if was != 0 && was <= at || g.soonest.CompareAndSwap(was, at) {
+			return
 		}
 	}
 }
