@@ -46,15 +46,16 @@ func (a *App) tendMemory(ctx context.Context) error {
 		s := a.server.Stats()
 		frames, came := s.FramesIn+s.FramesOut-last.FramesIn-last.FramesOut, s.Upgraded-last.Upgraded
 		last = s
-		busy := frames > busyFrames*uint64(memoryEvery/time.Second) && frames > framesOfComing*came
+		busy := frames+8*came > busyFrames*uint64(memoryEvery/time.Second)
 		metrics.Read(samples)
 		live, free, objects := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
 		want := a.cfg.GOGC
-		if busy && live > 0 {
+		quiet++
+		if busy {
 			quiet = 0
+		}
+		if busy && frames > framesOfComing*came && live > 0 {
 			want = int(min(max(uint64(want), busyHeap*100/live), maxPercent))
-		} else {
-			quiet++
 		}
 		if want != percent {
 			percent = want
