@@ -39,7 +39,7 @@ type Options struct {
 // Total is how long the parts of a run that are planned take.
 func Total(s *scenario.Scenario) time.Duration {
 	ramp := time.Duration(float64(s.Users.Count) / s.Ramp.Rate * float64(time.Second))
-	return ramp + s.Ramp.Settle + s.Duration
+	return ramp + s.Ramp.Settle + s.Messages.Rise + s.Duration
 }
 
 // run is one run.
@@ -211,6 +211,9 @@ func (r *run) steady(ctx context.Context) error {
 		return control.Command{Chat: &control.Chat{Rate: r.sc.Messages.Rate * float64(h.to-h.from) / float64(r.sc.Users.Count)}}
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.pump(ctx, r.sc.Messages.Rise, nil); err != nil {
 		return err
 	}
 	r.steadyFrom = r.now()

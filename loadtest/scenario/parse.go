@@ -215,6 +215,7 @@ func (s *Scenario) checkPeople(c *checker) {
 	c.want(s.Ramp.Settle >= 0, "ramp.settle", "is negative")
 	c.atLeast(m.Rate, 0, "messages.rate")
 	c.atLeast(m.PerUserHour, 0, "messages.perUserHour")
+	c.want(m.Rise >= 0, "messages.rise", "is negative")
 	c.want(m.Bytes >= 80 && m.Bytes <= 4000, "messages.bytes", "is %d, want 80 to 4,000", m.Bytes)
 	c.share(m.GroupShare, "messages.groupShare")
 	c.share(m.MediaShare, "messages.mediaShare")

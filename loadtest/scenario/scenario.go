@@ -99,8 +99,11 @@ type Ramp struct {
 type Messages struct {
 	// PerUserHour is how many messages each user writes an hour, active or not, on average.
 	PerUserHour float64 `yaml:"perUserHour"`
-	Rate        float64 `yaml:"rate"`  // messages a second over all; in place of PerUserHour
-	Bytes       int     `yaml:"bytes"` // of a text, on average; default 120, 80..4,000
+	Rate        float64 `yaml:"rate"` // messages a second over all; in place of PerUserHour
+	// Rise is over how long the rate climbs to that, evenly, before the steady time begins; default 0. A store that has just
+	// started compiles and caches meanwhile what the first messages need.
+	Rise  time.Duration `yaml:"rise"`
+	Bytes int           `yaml:"bytes"` // of a text, on average; default 120, 80..4,000
 	// GroupShare is the share of messages that go to a group of their writer, who is in one; default 0.2.
 	GroupShare float64 `yaml:"groupShare"`
 	MediaShare float64 `yaml:"mediaShare"` // share of messages that carry a picture, uploaded before; default 0

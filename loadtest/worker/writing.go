@@ -19,6 +19,7 @@ const maxOutbox = 64
 type traffic struct {
 	rate   float64 // messages a second that nobody's message has caused
 	next   float64 // when the next one is due, Unix ns
+	full   float64 // when the rate has risen to that, Unix ns
 	active int     // the first so many seats write
 	churn  float64 // leaves a second
 	gone   float64 // when the next one leaves
@@ -79,7 +80,8 @@ func (w *Worker) answered(s *seat, it *item) {
 func (w *Worker) beginChat(c *control.Chat) {
 	now := time.Now().UnixNano()
 	w.phase = chatting
-	w.tally.steadyFrom = w.micros(now)
+	full := now + int64(w.sc.Messages.Rise)
+	w.tally.steadyFrom = w.micros(full)
 	t := &w.traffic
 	t.active = max(1, int(math.Round(w.sc.Users.Active*float64(len(w.seats)))))
 	inGroups := 0
@@ -91,7 +93,17 @@ func (w *Worker) beginChat(c *control.Chat) {
 	direct := 1 - w.sc.Messages.GroupShare*float64(inGroups)/float64(t.active)
 	t.rate = c.Rate * (1 - direct*w.sc.Messages.Reply*w.sc.Users.Active)
 	t.churn = w.sc.Churn.PerHour * float64(len(w.seats)) / 3600
-	t.next, t.gone = w.after(now, t.rate), w.after(now, t.churn)
+	t.full = float64(full)
+	t.next, t.gone = w.after(now, t.rate*w.risen(float64(now))), w.after(now, t.churn)
+}
+
+// risen is the share of the rate that is reached at a moment (Unix ns): at least a twentieth, so that there is a next message.
+func (w *Worker) risen(at float64) float64 {
+	t := &w.traffic
+	if at >= t.full {
+		return 1
+	}
+	return max(0.05, 1-(t.full-at)/float64(w.sc.Messages.Rise))
 }
 
 // after is the next moment of a Poisson process.
@@ -110,7 +122,7 @@ func (w *Worker) moreTraffic(now int64) int64 {
 	}
 	for t.next <= float64(now) {
 		due := int64(t.next)
-		t.next += w.rng.ExpFloat64() / t.rate * 1e9
+		t.next += w.rng.ExpFloat64() / (t.rate * w.risen(t.next)) * 1e9
 		if s := w.someone(); s != nil {
 			w.begin(s, due)
 		}
