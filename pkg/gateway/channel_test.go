@@ -2,9 +2,12 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/service"
 	"github.com/murre-chat/murre/pkg/store"
 	"github.com/murre-chat/murre/pkg/store/faultstore"
@@ -41,6 +44,31 @@ func TestChannelsThatCanNotBeRead(t *testing.T) {
 				t.Errorf("got %s, want %s", f.text("id"), m.ID)
 			}
 		})
+	}
+}
+
+// Synced comes after what waits in channels, however long it takes to find out which those are.
+func TestSyncedWaitsForChannels(t *testing.T) {
+	r := newRig(t)
+	p, q := r.person(), r.person()
+	ch, direct := p.channel(q), p.chat(q)
+	q.connect(chat.DeviceID{})
+	r.eventually("follower", func() bool { return r.gateway.hub.followed(ch) })
+	for _, own := range []bool{false, true} {
+		r.gateway.hub.of(q.id, func(c *conn) { c.close(protocol.CloseDrain) })
+		r.eventually("nobody there", func() bool { return r.gateway.connections(q.id) == 0 })
+		want := []string{p.say(ch, "post").ID.String()}
+		if own {
+			want = append(want, p.say(direct, "hello").ID.String())
+		}
+		heal := r.faults.Add(faultstore.Fault{Op: "Listing.Conversations", Delay: 300 * time.Millisecond, OnlyDelay: true})
+		ids := q.open(chat.DeviceID{}).catchUp()
+		heal()
+		slices.Sort(ids)
+		slices.Sort(want)
+		if !slices.Equal(ids, want) {
+			t.Errorf("own messages too: %v: before synced came %v, want %v", own, ids, want)
+		}
 	}
 }
 

@@ -236,9 +236,14 @@ func (c *conn) open(ctx context.Context) {
 			o.place = g.o.Inbox.Place(row, o.back)
 		}
 	}
+	c.dev.Hold()
 	g.o.Inbox.Open(&c.dev, o.place, c)
-	c.dev.Start()
-	c.followChannels(ctx)
+	if o.pending || o.stale {
+		c.dev.Start()
+	}
+	if c.followChannels(ctx) {
+		c.dev.Release(o.place)
+	}
 	c.mu.Lock()
 	gone := c.gone
 	c.mu.Unlock()
@@ -265,30 +270,25 @@ func (g *Gateway) stillWelcome(c *conn) bool {
 }
 
 // followChannels subscribes the device to the channels its user is a member of. When the store doesn't say which they are the
-// client is sent away: without its channels it would be told that it has everything.
-func (c *conn) followChannels(ctx context.Context) {
+// client is sent away, and false returned: without its channels it would be told that it has everything.
+func (c *conn) followChannels(ctx context.Context) bool {
 	var after chat.ConversationID
-	found := false
 	for {
 		page, err := c.g.o.Store.Listing.Conversations(ctx, c.user, after, listPage)
 		for i := 0; i < len(page) && err == nil; i++ {
 			after = page[i].Conversation
 			if page[i].Kind == chat.Channel && page[i].Listed {
 				err = c.follow(ctx, after)
-				found = true
 			}
 		}
 		if err != nil {
 			c.g.o.Log.Warn("read a user's channels", "user", c.user.String(), "error", err)
 			c.g.sendAway(c, awaySpread)
-			return
+			return false
 		}
 		if len(page) < listPage {
-			break
+			return true
 		}
-	}
-	if found {
-		c.dev.Start()
 	}
 }
 

@@ -20,6 +20,12 @@ const (
 	closed
 )
 
+// What a device's beginning still has before it.
+const (
+	gapToSay uint8 = 1 << iota // at Start
+	held                       // it isn't told that it's synced: see Hold
+)
+
 // Device is one connected device's place in the log. It is made by Log.Open and given up with Close.
 type Device struct {
 	log  *Log
@@ -29,16 +35,16 @@ type Device struct {
 
 	mu       sync.Mutex
 	state    state
-	missed   bool // a push was left to the log since the last read
-	waiting  bool // a step waits for its turn
-	stepping bool // a step is running
-	awaited  bool // Close waits for that step's end
-	again    bool // another step is wanted after it
-	batch    bool // a batch is out, unacked
-	gap      bool // to be said at Start
-	synced   bool // said since the last catch-up
-	lingers  bool // closed; its cursor is moved once the horizon has passed what it acked
-	back     bool // the stored cursor is to be set, not moved forward, and what was acked beyond it forgotten
+	missed   bool  // a push was left to the log since the last read
+	waiting  bool  // a step waits for its turn
+	stepping bool  // a step is running
+	awaited  bool  // Close waits for that step's end
+	again    bool  // another step is wanted after it
+	batch    bool  // a batch is out, unacked
+	synced   bool  // said since the last catch-up
+	begin    uint8 // gapToSay, held
+	lingers  bool  // closed; its cursor is moved once the horizon has passed what it acked
+	back     bool  // the stored cursor is to be set, not moved forward, and what was acked beyond it forgotten
 
 	// Guarded by Log.mu.
 	where place
@@ -110,8 +116,8 @@ func (l *Log) Place(d chat.Device, back chat.EventID) Place {
 	return p
 }
 
-// Look reports whether anything is pending behind a place: in the log, and not acked. Where it found nothing, Open takes the
-// device for caught up, so what is sent to the user from before Look on must be offered to the device, open or not.
+// Look reports whether anything is pending behind a place: in the log, and not acked. Where it found nothing, Release takes
+// the device for caught up, so what is sent to the user from before Look on must be offered to the device, open or not.
 func (l *Log) Look(ctx context.Context, p *Place) (pending bool, err error) {
 	if p.Gap {
 		return true, nil
@@ -133,16 +139,16 @@ func (l *Log) Look(ctx context.Context, p *Place) (pending bool, err error) {
 	return slices.ContainsFunc(page.Events, func(e chat.Event) bool { return !slices.Contains(beyond, e.ID) }) || page.More && len(beyond) >= 1000, nil
 }
 
-// Open makes a device's state. Nothing is read or sent before Start, but where Look found nothing the word that it's synced. A
-// device that was closed before stays closed.
+// Open makes a device's state. Nothing is read or sent before Start or Release. A device that was closed before stays closed.
 func (l *Log) Open(d *Device, p Place, sink Sink) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.log, d.sink, d.user, d.id = l, sink, p.Device.User, p.Device.ID
 	d.main.readTo, d.main.stored = p.Device.AckedTo, p.Device.AckedTo
-	d.gap = p.Gap
+	if p.Gap {
+		d.begin |= gapToSay
+	}
 	d.back = p.Gap || p.Back != 0
-	defer d.startLive(p.caughtUp)
 	if p.Device.AckedBeyondBase > p.Device.AckedTo {
 		return // saved before the client went back: it may have lost what it acked then
 	}
@@ -158,9 +164,26 @@ func (l *Log) Open(d *Device, p Place, sink Sink) {
 	}
 }
 
+// Hold keeps a device from being told that it's synced, until Release: its channels aren't known yet.
+func (d *Device) Hold() {
+	d.mu.Lock()
+	d.begin |= held
+	d.mu.Unlock()
+}
+
+// Release starts a device whose channels are known now, as Start does. Where Look found nothing behind its place, and nothing came
+// since, it is live at once.
+func (d *Device) Release(p Place) {
+	d.mu.Lock()
+	d.begin &^= held
+	d.startLive(p.caughtUp)
+	d.mu.Unlock()
+	d.Start()
+}
+
 // startLive lets a device be live from its beginning, when nothing is pending and nothing came since. d.mu is held.
 func (d *Device) startLive(c caughtUp) {
-	if c.upTo == 0 || d.state != catching || d.missed || d.withdrawn != 0 || d.gap || d.back || len(d.channels) > 0 {
+	if c.upTo == 0 || d.log == nil || d.state != catching || d.stepping || d.missed || d.withdrawn != 0 || d.begin != 0 || d.back || len(d.channels) > 0 {
 		return
 	}
 	d.passTo(&d.main, page{readTo: c.upTo, proof: c.proof})
@@ -208,8 +231,8 @@ func (d *Device) Start() {
 		d.mu.Unlock()
 		return
 	}
-	gap := d.gap
-	d.gap = false
+	gap := d.begin&gapToSay != 0
+	d.begin &^= gapToSay
 	from := d.main.readTo
 	d.mu.Unlock()
 	if gap {

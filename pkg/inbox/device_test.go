@@ -290,8 +290,7 @@ func TestRefusedBatchIsSentWhenDrained(t *testing.T) {
 	dev := r.device(t)
 	x := r.post(t, "x")
 	p := &phone{r: r, id: dev, changed: make(chan struct{}, 1), refuse: true}
-	r.open(t, p, 0)
-	p.dev.Start()
+	p.dev.Release(r.open(t, p, 0))
 	p.until(t, "refusal", func() bool {
 		p.mu.Unlock()
 		defer p.mu.Lock()
@@ -509,10 +508,10 @@ func TestAFailingStoreIsTriedAgain(t *testing.T) {
 	dev := r.device(t)
 	x := r.post(t, "x")
 	p := &phone{r: r, id: dev, changed: make(chan struct{}, 1)}
-	r.open(t, p, 0)
+	place := r.open(t, p, 0)
 	r.faults.Add(faultstore.Fault{Op: "Inbox.Read", Times: 1})
 	r.faults.Add(faultstore.Fault{Op: "Devices.SetCursor", Times: 1, Applied: true})
-	p.dev.Start()
+	p.dev.Release(place)
 	p.ackAllBatches(t)
 	p.until(t, "cursor", func() bool { return r.stored(t, dev).AckedTo >= x.Event.ID })
 }
@@ -539,7 +538,11 @@ func TestIdleDeviceCostsNoWrites(t *testing.T) {
 func TestStaleIsSaidUntilAcked(t *testing.T) {
 	r := newRig(t, false)
 	p := r.connect(t, r.device(t), 0)
-	p.untilSynced(t, 1)
+	p.until(t, "the first step's end", func() bool {
+		p.dev.mu.Lock()
+		defer p.dev.mu.Unlock()
+		return len(p.synced) == 1 && !p.dev.stepping
+	})
 	x := r.post(t, "x")
 	p.show(x)
 	p.dev.mu.Lock()

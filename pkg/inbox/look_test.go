@@ -19,7 +19,9 @@ func TestLookFindsNothing(t *testing.T) {
 	}
 	reads := r.faults.Calls("Inbox.Read")
 	p := &phone{r: r, id: id, changed: make(chan struct{}, 1)}
+	p.dev.Hold()
 	r.log.Open(&p.dev, place, p)
+	p.dev.Release(place)
 	if len(p.synced) != 1 || len(p.batches) != 0 {
 		t.Fatalf("%d synced and %d batches, want synced at once", len(p.synced), len(p.batches))
 	}
@@ -44,11 +46,9 @@ func TestLookThenAPush(t *testing.T) {
 	if p.show(r.post(t, "one")) {
 		t.Fatal("a device that isn't open took a push")
 	}
+	p.dev.Hold()
 	r.log.Open(&p.dev, place, p)
-	if len(p.synced) != 0 {
-		t.Fatal("synced, and a push was missed")
-	}
-	p.dev.Start()
+	p.dev.Release(place)
 	p.ackAllBatches(t)
 	p.untilSynced(t, 1)
 	if len(p.got) != 1 || p.got[0].Message.Content != "one" {

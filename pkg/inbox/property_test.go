@@ -396,10 +396,10 @@ func TestNothingIsLostUnderConcurrency(t *testing.T) {
 					q := &phone{r: r, id: s.id, changed: make(chan struct{}, 1)}
 					s.p.close(t)
 					mu.Lock()
-					r.open(t, q, 0)
+					place := r.open(t, q, 0)
 					s.p = q
 					mu.Unlock()
-					q.dev.Start()
+					q.dev.Release(place)
 					at, batch = 0, 0
 				case running && k < 3:
 					s.p.setFull(true)

@@ -221,19 +221,20 @@ type phone struct {
 func (r *rig) connect(t fataler, id chat.DeviceID, back chat.EventID) *phone {
 	t.Helper()
 	p := &phone{r: r, id: id, changed: make(chan struct{}, 1)}
-	r.open(t, p, back)
-	p.dev.Start()
+	p.dev.Release(r.open(t, p, back))
 	return p
 }
 
-// open does what the gateway does with a connection that was entered everywhere.
-func (r *rig) open(t fataler, p *phone, back chat.EventID) {
+// open does what the gateway does with a connection that was entered everywhere, up to Release.
+func (r *rig) open(t fataler, p *phone, back chat.EventID) Place {
 	t.Helper()
 	place := r.log.Place(r.stored(t, p.id), back)
 	if _, err := r.log.Look(r.ctx, &place); err != nil {
 		t.Fatal(err)
 	}
+	p.dev.Hold()
 	r.log.Open(&p.dev, place, p)
+	return place
 }
 
 func (p *phone) note(line string, do func()) {

@@ -236,7 +236,7 @@ func (d *Device) sayStale() {
 func (d *Device) saySynced() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state != live || d.batch || d.synced {
+	if d.state != live || d.batch || d.synced || d.begin&held != 0 {
 		return
 	}
 	d.synced = true
