@@ -82,6 +82,7 @@ func (c *conn) Open(ws *wsconn.Conn) {
 	}
 	if code := c.ended.Load(); code != 0 { // its end came before it
 		c.close(protocol.CloseCode(code))
+		c.endOlder()
 		return
 	}
 	o := c.opening
@@ -175,9 +176,22 @@ func (c *conn) forget() {
 	if heirs := c.g.handovers.end(key); len(heirs) > 0 {
 		c.g.release(key, heirs)
 	}
-	if c.ws.Load() == nil && c.opening.from != nil { // it never opened, and the older one elsewhere is in no registry any more
-		c.g.takeOver(ctx, c, *c.opening.from)
+	if c.ws.Load() == nil {
+		c.endOlder()
 	}
+}
+
+// endOlder has the device's older connection on another gateway end, when this one never opens: that one is in no registry any more.
+func (c *conn) endOlder() {
+	from := c.opening.from
+	if from == nil {
+		return
+	}
+	c.g.crew.do(task{release: func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.g.base()), handoverTime)
+		defer cancel()
+		c.g.takeOver(ctx, c, *from)
+	}})
 }
 
 func (c *conn) entry() session.Entry {

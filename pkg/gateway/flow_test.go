@@ -371,29 +371,47 @@ func (elsewhere) Register(_ context.Context, e session.Entry) (*session.Entry, e
 	return &session.Entry{User: e.User, Device: e.Device, Gateway: other, Seq: e.Seq - 1}, nil
 }
 
-// A connection that took its device's place in the registry and is refused then leaves none that nobody can reach.
-func TestRefusedAfterItWasRegistered(t *testing.T) {
-	r := newRig(t)
-	p := r.person()
-	told := make(chan *chat.Push, 1)
-	r.gateway.o.Sessions = elsewhere{r.gateway.o.Sessions}
-	r.gateway.o.Tell = func(_ context.Context, to session.GatewayID, x *chat.Push) error {
-		if to == other && x.Control.Kind == chat.ControlReplaced {
-			told <- x
-		}
-		return errors.New("nobody there")
-	}
-	r.faults.Add(faultstore.Fault{Op: "Devices.Get", Times: 1})
-	if _, err := r.dial("?device="+p.device.String(), bearer(p.token)); err == nil || !strings.HasPrefix(err.Error(), "503") {
-		t.Fatalf("refused with %v, want 503", err)
-	}
-	select {
-	case x := <-told:
-		if x.OnlyDevice != p.device {
-			t.Errorf("told of device %v", x.OnlyDevice)
-		}
-	case <-time.After(patience):
-		t.Error("the gateway of the older connection wasn't told")
+// A connection that took its device's place in the registry and never opens leaves none that nobody can reach.
+func TestNeverOpenedAfterItWasRegistered(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		fault faultstore.Fault
+		then  func(r *rig, p *person)
+	}{
+		{"refused", faultstore.Fault{Op: "Devices.Get", Times: 1}, func(*rig, *person) {}},
+		{"revoked meanwhile", faultstore.Fault{Op: "Devices.Get", Times: 1, Delay: 500 * time.Millisecond, OnlyDelay: true}, func(r *rig, p *person) {
+			r.eventually("it in the hub", func() bool { return r.gateway.connections(p.id) == 1 })
+			r.gateway.Changed(&store.ChangeEntry{Kind: store.LogSession, User: p.id})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			p := r.person()
+			told := make(chan *chat.Push, 1)
+			r.gateway.o.Sessions = elsewhere{r.gateway.o.Sessions}
+			r.gateway.o.Tell = func(_ context.Context, to session.GatewayID, x *chat.Push) error {
+				if to == other && x.Control.Kind == chat.ControlReplaced {
+					told <- x
+				}
+				return errors.New("nobody there")
+			}
+			r.faults.Add(c.fault)
+			dialled := make(chan struct{})
+			go func() {
+				defer close(dialled)
+				_, _ = r.dial("?device="+p.device.String(), bearer(p.token)) // how it ends is another test's
+			}()
+			c.then(r, p)
+			<-dialled
+			select {
+			case x := <-told:
+				if x.OnlyDevice != p.device {
+					t.Errorf("told of device %v", x.OnlyDevice)
+				}
+			case <-time.After(patience):
+				t.Error("the gateway of the older connection wasn't told")
+			}
+		})
 	}
 }
 
