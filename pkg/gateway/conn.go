@@ -238,12 +238,12 @@ func (c *conn) open(ctx context.Context) {
 		}
 	}
 	g.handovers.wait(ctx, deviceKey{c.user, c.device})
+	if o.from != nil { // also for one that may not stay: the older one is in no registry any more
+		g.takeOver(ctx, c, *o.from)
+	}
 	if !g.stillWelcome(c) {
 		c.forget()
 		return
-	}
-	if o.from != nil {
-		g.takeOver(ctx, c, *o.from)
 	}
 	if o.stale {
 		if row, err := g.o.Store.Devices.Get(ctx, c.user, c.device); err == nil {
