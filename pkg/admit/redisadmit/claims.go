@@ -27,7 +27,7 @@ func (a *Admission) decide(ctx context.Context, r admit.Request) (admit.Decision
 		held, mark, joined := a.flying.Join(key)
 		if joined {
 			if !counted {
-				if ans := a.ask(ctx, r.Claim, none, true); ans.wait > 0 {
+				if ans := a.ask(ctx, r.Claim, "", none, true); ans.wait > 0 {
 					a.flying.Done(key)
 					return admit.Decision{RetryAfter: ans.wait, Limit: admit.LimitMessage}, nil
 				}
@@ -35,11 +35,14 @@ func (a *Admission) decide(ctx context.Context, r admit.Request) (admit.Decision
 			return admit.Decision{Fresh: held.Message == r.Claim.Message, Held: held}, nil
 		}
 		trusted := a.opt.Trusted()
-		what := look
+		what, v := look, value(r.Claim)
 		if trusted {
 			what = take
 		}
-		ans := a.ask(ctx, r.Claim, what, !counted)
+		if r.Durable {
+			v = valueUnsure(r.Claim)
+		}
+		ans := a.ask(ctx, r.Claim, v, what, !counted)
 		if ans.wait > 0 {
 			return admit.Decision{RetryAfter: ans.wait, Limit: admit.LimitMessage}, nil
 		}
@@ -67,12 +70,12 @@ func (a *Admission) decide(ctx context.Context, r admit.Request) (admit.Decision
 type answer struct {
 	ok    bool          // it did answer
 	wait  time.Duration // over the rate
-	taken bool          // the claim asked about is written
 	held  *store.Claim  // the claim that stood
+	value string        // what the claim's key holds now; "" when it holds none, or that isn't known
 }
 
-// ask runs the script. Without an answer the rate is counted here.
-func (a *Admission) ask(ctx context.Context, c store.Claim, what string, count bool) (ans answer) {
+// ask runs the script; v is what the claim's key is to hold. Without an answer the rate is counted here.
+func (a *Admission) ask(ctx context.Context, c store.Claim, v, what string, count bool) (ans answer) {
 	n, width := 0, time.Duration(0)
 	if count && a.shared(admit.LimitMessage) {
 		n, width = a.opt.Rates[admit.LimitMessage].Count, a.opt.Rates[admit.LimitMessage].Window
@@ -88,15 +91,19 @@ func (a *Admission) ask(ctx context.Context, c store.Claim, what string, count b
 	call, cancel := context.WithTimeout(rediscluster.For(ctx, rediscluster.Claim), a.opt.Timeout)
 	defer cancel()
 	keys := []string{a.rateKey(admit.LimitMessage, admit.Key(c.User)), a.claimKey(c)}
-	reply, err := a.admit.Run(call, a.cluster.Client(), keys, a.opt.Now().UnixMilli(), n, milliseconds(width), what, value(c), milliseconds(a.opt.TTL)).Result()
+	reply, err := a.admit.Run(call, a.cluster.Client(), keys, a.opt.Now().UnixMilli(), n, milliseconds(width), what, v, milliseconds(a.opt.TTL)).Result()
 	if err == nil {
-		switch v := reply.(type) {
+		switch r := reply.(type) {
 		case int64:
-			return answer{ok: true, wait: time.Duration(v) * time.Millisecond, taken: v == 0 && what == take}
+			ans = answer{ok: true, wait: time.Duration(r) * time.Millisecond}
+			if r == 0 && what == take {
+				ans.value = v
+			}
+			return ans
 		case string:
-			held, bad := claimOf(v, c)
+			held, bad := claimOf(r, c)
 			if bad == nil {
-				return answer{ok: true, held: &held}
+				return answer{ok: true, held: &held, value: r}
 			}
 			err = bad
 		default:
@@ -115,27 +122,26 @@ func (a *Admission) takeLocal(c store.Claim) time.Duration {
 	return a.local[admit.LimitMessage].Take(admit.Key(c.User), a.tick())
 }
 
-// believe decides by what Redis said.
+// believe decides by what Redis said. A claim that was taken for something sent again isn't believed before its row was looked
+// for: an attempt that Redis knows nothing of may have made it with another id, and who took the claim may have got no further.
 func (a *Admission) believe(ctx context.Context, r admit.Request, ans answer) (admit.Decision, error) {
+	held := r.Claim
 	if ans.held != nil {
-		// Our own id stands there when the script was repeated after a lost answer, or when we look again.
-		fresh := ans.held.Message == r.Claim.Message
-		if !fresh || !r.Durable {
-			return admit.Decision{Fresh: fresh, Held: *ans.held}, nil
+		held = *ans.held
+	}
+	// Our own id stands there when the script was repeated after a lost answer, or when we look again.
+	fresh := held.Message == r.Claim.Message
+	if look := isUnsure(ans.value) || r.Durable && fresh; look {
+		row, err := a.row(ctx, r.Claim)
+		if err != nil {
+			return admit.Decision{}, err
+		}
+		if row != nil {
+			a.replace(ctx, ans.value, *row)
+			return admit.Decision{Held: *row, Written: true}, nil
 		}
 	}
-	if !r.Durable {
-		return admit.Decision{Fresh: true, Held: r.Claim}, nil
-	}
-	row, err := a.row(ctx, r.Claim)
-	switch {
-	case err != nil:
-		return admit.Decision{}, err
-	case row == nil:
-		return admit.Decision{Fresh: true, Held: r.Claim}, nil
-	}
-	a.replace(ctx, r.Claim, *row)
-	return admit.Decision{Held: *row, Written: true}, nil
+	return admit.Decision{Fresh: fresh, Held: held}, nil
 }
 
 // patience is how long an earlier attempt of what is sent again may still take.
@@ -174,17 +180,17 @@ func (a *Admission) makeSure(ctx context.Context, r admit.Request, ans answer) (
 			}
 		}
 	}
-	want, known := own, r.Claim
+	want := own
 	if ans.held != nil {
-		want, known = *ans.held, *ans.held
+		want = *ans.held
 	}
 	a.counts.writes.Add(1)
 	row, err := a.claims.PutIfAbsent(ctx, want)
 	if err != nil {
 		return admit.Decision{}, fmt.Errorf("make a claim row: %w", err)
 	}
-	if ans.ok && (ans.held == nil || *ans.held != row) {
-		a.replace(ctx, known, row)
+	if ans.ok && ans.value != value(row) {
+		a.replace(ctx, ans.value, row)
 	}
 	return admit.Decision{Fresh: row.Message == own.Message, Held: row, Written: true}, nil
 }
@@ -202,12 +208,12 @@ func (a *Admission) row(ctx context.Context, c store.Claim) (*store.Claim, error
 	return nil, fmt.Errorf("read a claim: %w", err)
 }
 
-// replace lets Redis hold another claim than the one it was last known to hold. Best effort: the row is the truth, and who
+// replace lets Redis hold another claim than what it was last known to hold. Best effort: the row is the truth, and who
 // finds a claim in Redis that isn't the row's fails to move it and asks again.
-func (a *Admission) replace(ctx context.Context, old, c store.Claim) {
+func (a *Admission) replace(ctx context.Context, old string, c store.Claim) {
 	ctx, cancel := context.WithTimeout(rediscluster.For(ctx, rediscluster.Claim), a.opt.Timeout)
 	defer cancel()
-	if err := a.put.Run(ctx, a.cluster.Client(), []string{a.claimKey(c)}, value(old), value(c), milliseconds(a.opt.TTL)).Err(); err != nil {
+	if err := a.put.Run(ctx, a.cluster.Client(), []string{a.claimKey(c)}, old, value(c), milliseconds(a.opt.TTL)).Err(); err != nil {
 		a.counts.failed.Add(1)
 	}
 }

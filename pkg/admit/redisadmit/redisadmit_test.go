@@ -92,12 +92,16 @@ type watched struct {
 	gets int
 	puts int
 	read chan struct{} // gets a value for each read
+	fail error         // of each read, when set
 }
 
 func (w *watched) Get(ctx context.Context, u chat.UserID, k chat.ClientMessageID) (store.Claim, error) {
 	c, err := w.Claims.Get(ctx, u, k)
 	w.mu.Lock()
 	w.gets++
+	if w.fail != nil {
+		err = w.fail
+	}
 	w.mu.Unlock()
 	select {
 	case w.read <- struct{}{}:
@@ -275,6 +279,45 @@ func TestWithoutTrustTheRowDecides(t *testing.T) {
 	}
 }
 
+// TestAClaimTakenUnseenIsntBelieved: the first attempt made its row while Redis didn't answer; the second took the claim in
+// Redis and couldn't read the row. What it took is not the message's id.
+func TestAClaimTakenUnseenIsntBelieved(t *testing.T) {
+	for _, settled := range []bool{false, true} {
+		w := newTwo(t, time.Hour)
+		c := newClaim()
+		if settled {
+			w.trusted.Store(false)
+			if d := ask(t, w.a, c, false); !d.Fresh || !d.Written {
+				t.Fatalf("%+v", d)
+			}
+			w.a.Done(c)
+			if err := w.a.cluster.Client().Del(t.Context(), w.a.claimKey(c)).Err(); err != nil {
+				t.Fatal(err)
+			}
+			w.trusted.Store(true)
+		}
+		w.rows.fail = store.ErrUnavailable
+		second := again(c)
+		if d, err := w.b.Admit(t.Context(), admit.Request{Claim: second, Durable: true, Resend: true}); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("%+v %v", d, err)
+		}
+		if d, err := w.a.Admit(t.Context(), admit.Request{Claim: again(c), Durable: true, Resend: true}); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("another gateway decided without the row: %+v %v", d, err)
+		}
+		w.rows.fail = nil
+		want := second
+		if settled {
+			want = c
+		}
+		if d := ask(t, w.a, again(c), true); d.Fresh || d.Held != want || d.Written != settled {
+			t.Fatalf("settled %v: %+v, not %v", settled, d, want)
+		}
+		if d := ask(t, w.b, again(c), false); d.Fresh || d.Held != want {
+			t.Fatalf("settled %v: redis still says %+v", settled, d)
+		}
+	}
+}
+
 func TestNewMessagesDontWaitWithoutTrust(t *testing.T) {
 	w := newTwo(t, time.Hour)
 	w.trusted.Store(false)
@@ -389,9 +432,10 @@ func TestOneRoundTrip(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	c := newClaim()
-	got, err := claimOf(value(c), c)
-	if err != nil || got != c {
-		t.Fatalf("%+v %v", got, err)
+	for _, v := range []string{value(c), valueUnsure(c)} {
+		if got, err := claimOf(v, c); err != nil || got != c {
+			t.Fatalf("%+v %v", got, err)
+		}
 	}
 	for _, bad := range []string{"", "x", value(c)[1:], value(c) + "x", string(make([]byte, valueSize))} {
 		if _, err := claimOf(bad, c); err == nil {

@@ -55,31 +55,40 @@ local v = redis.call('GET', KEYS[1])
 if not v or v == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 0`
 
-const valueSize = 8 + 16 + 16
+const (
+	valueSize = 8 + 16 + 16
+	// unsure is at the end of the value of a claim beside which there may be an older one in the store: whoever finds it looks.
+	unsure = '?'
+)
 
 // value is what a claim's key holds: message id, conversation and digest.
 func value(c store.Claim) string {
-	b := make([]byte, 0, valueSize)
+	b := make([]byte, 0, valueSize+1)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Message))
 	b = append(append(b, c.Conversation[:]...), c.Digest[:]...)
 	return string(b)
 }
 
+// valueUnsure is value for a claim taken before its row was looked for.
+func valueUnsure(c store.Claim) string { return value(c) + string(unsure) }
+
 var errValue = errors.New("malformed claim in redis")
 
 // claimOf reads what a key holds for the same user and key as like.
 func claimOf(v string, like store.Claim) (store.Claim, error) {
-	if len(v) != valueSize {
+	if len(v) != valueSize && !isUnsure(v) {
 		return store.Claim{}, errValue
 	}
 	c := store.Claim{User: like.User, ClientMessage: like.ClientMessage, Message: chat.MessageID(binary.BigEndian.Uint64([]byte(v[:8])))}
 	copy(c.Conversation[:], v[8:24])
-	copy(c.Digest[:], v[24:])
+	copy(c.Digest[:], v[24:valueSize])
 	if c.Message <= 0 {
 		return store.Claim{}, errValue
 	}
 	return c, nil
 }
+
+func isUnsure(v string) bool { return len(v) == valueSize+1 && v[valueSize] == unsure }
 
 func text(b [16]byte) string { return base64.RawURLEncoding.EncodeToString(b[:]) }
 
