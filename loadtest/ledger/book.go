@@ -26,6 +26,10 @@ type Book struct {
 	in    map[entry]*incoming
 	seen  map[claimKey]claim
 
+	// Late is how old an event may be when it appears in a log in front of others that were read before: 0 for never. A cluster
+	// writes the rows of a message one by one, within its horizon; what is read meanwhile takes its time until it is here.
+	Late time.Duration
+
 	// Owed is how many receptions the acked messages ask for, over all members; Got is how many first ones there were.
 	Owed, Got int64
 	// Repeated receptions are further ones of the same message under the same id: allowed, and counted.

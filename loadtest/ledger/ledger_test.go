@@ -238,7 +238,13 @@ func TestRed(t *testing.T) {
 		}},
 		"synced went back": {result.SyncedLied, func(w *world) { w.book(user).SyncedBack(user, 10_000, 2_000) }},
 		"pending left":     {result.PendingLeft, func(w *world) { w.book(user).PendingLeft(user, 3) }},
-		"log out of order": {result.Reordered, func(w *world) { w.book(user).Batch(user, 0, []chat.EventID{5, 9, 7}) }},
+		"log out of order": {result.Reordered, func(w *world) { w.book(user).Batch(user, 0, 0, []chat.EventID{5, 9, 7}) }},
+		"log out of order, and not late": {result.Reordered, func(w *world) {
+			b, now := w.book(user), time.Now()
+			b.Late = 10 * time.Second
+			old := chat.EventID(id.At(now.Add(-11 * time.Second)))
+			b.Batch(user, old+1, now.UnixMilli(), []chat.EventID{old})
+		}},
 		"delivered to who hasn't got it": {result.StatusFalse, func(w *world) {
 			w.book(user).Status(user, w.p.DirectOf(user), w.p.Partner(user), false, w.last+9)
 		}},

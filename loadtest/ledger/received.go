@@ -103,13 +103,14 @@ func (b *Book) Read(user, conv int, m chat.MessageID) {
 	s.read = max(s.read, m)
 }
 
-// Batch notes a batch of the log: its events must ascend, and lie behind the batch before (0: none on this connection).
-func (b *Book) Batch(user int, before chat.EventID, events []chat.EventID) {
+// Batch notes events out of the log: each must lie behind the one before it, of which the last came at a moment (Unix ms; before is 0
+// for none on this connection). Only what may still have been on its way into the log then, by Late, may come behind it.
+func (b *Book) Batch(user int, before chat.EventID, at int64, events []chat.EventID) {
 	for _, e := range events {
-		if e <= before {
+		if e <= before && (b.Late == 0 || e.Time().UnixMilli() < at-b.Late.Milliseconds()) {
 			b.violate(result.Reordered, user, chat.ConversationID{}, 0, "the log gave event %s after %s", e, before)
 		}
-		before = e
+		before = max(before, e)
 	}
 }
 

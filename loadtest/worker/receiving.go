@@ -15,8 +15,8 @@ func (w *Worker) Message(c *wire.Client, m *protocol.Message, batch bool) {
 	s, user := w.seat(c), 0
 	user = w.user(s)
 	if batch {
-		w.book.Batch(user, s.batch, []chat.EventID{m.Event})
-		s.batch = m.Event
+		w.book.Batch(user, s.batch, s.batchAt, []chat.EventID{m.Event})
+		s.batch, s.batchAt = max(s.batch, m.Event), time.Now().UnixMilli()
 		if s.again {
 			s.offered++
 		}

@@ -20,18 +20,21 @@ const (
 	steady      = 10 * time.Second // a connection that stood so long begins the backoff anew
 	dialTimeout = 15 * time.Second
 	ackTimeout  = 10 * time.Second
+	// lateInLog: a cluster's horizon trails by 12 s, and a page of the log may be read 5 s before it is here.
+	lateInLog = 17 * time.Second
 )
 
 // seat is one user with their device and connection.
 type seat struct {
 	c        wire.Client
-	box      *outbox // nil: nothing is unanswered
-	at       int64   // when it was dialed, or welcomed once it is up; Unix ns
-	syncedTo int64   // the highest time that a synced said, Unix ms
-	later    int64   // when the server asked it to come back; 0: it didn't. Unix ns
-	batch    chat.EventID
-	offered  int32  // events out of the log since it came again
-	epoch    uint16 // counts connections and attempts
+	box      *outbox      // nil: nothing is unanswered
+	at       int64        // when it was dialed, or welcomed once it is up; Unix ns
+	syncedTo int64        // the highest time that a synced said, Unix ms
+	later    int64        // when the server asked it to come back; 0: it didn't. Unix ns
+	batch    chat.EventID // the highest out of the log on this connection
+	batchAt  int64        // when it came, Unix ms
+	offered  int32        // events out of the log since it came again
+	epoch    uint16       // counts connections and attempts
 	gateway  uint16
 	attempts uint8
 	wanted   bool // should be connected

@@ -120,6 +120,9 @@ func newWorker(setup *control.Setup, s *control.Stream) (*Worker, error) {
 		awaited: map[chat.MessageID]int64{},
 		book:    ledger.NewBook(p, time.UnixMicro(setup.Began-setup.Offset)), member: p.Memberships(setup.From, setup.To),
 	}
+	if sc.Server.Engine != scenario.Embedded {
+		w.book.Late = lateInLog
+	}
 	for _, t := range setup.Targets {
 		a, err := netip.ParseAddrPort(t)
 		if err != nil {

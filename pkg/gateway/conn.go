@@ -49,6 +49,7 @@ type opening struct {
 	place   inbox.Place // read after the connection was entered everywhere
 	back    chat.EventID
 	pending bool
+	listed  []store.ListedConversation // the first page of the user's conversations, read then too
 	// Of the device's older connection, which may not have stored all it acked when place was read: the one here, the gateway
 	// of one elsewhere, and whether there may be any at all.
 	older *conn
@@ -255,7 +256,7 @@ func (c *conn) open(ctx context.Context) {
 	if o.pending || o.stale {
 		c.dev.Start()
 	}
-	if c.followChannels(ctx) {
+	if c.followChannels(ctx, o.listed) {
 		c.dev.Release(o.place)
 	}
 	c.mu.Lock()
@@ -283,25 +284,25 @@ func (g *Gateway) stillWelcome(c *conn) bool {
 	return true
 }
 
-// followChannels subscribes the device to the channels its user is a member of. When the store doesn't say which they are the
+// followChannels subscribes the device to the channels its user is a member of; page is the first of the user's conversations. When the store doesn't say which they are the
 // client is sent away, and false returned: without its channels it would be told that it has everything.
-func (c *conn) followChannels(ctx context.Context) bool {
-	var after chat.ConversationID
+func (c *conn) followChannels(ctx context.Context, page []store.ListedConversation) bool {
 	for {
-		page, err := c.g.o.Store.Listing.Conversations(ctx, c.user, after, listPage)
+		var err error
 		for i := 0; i < len(page) && err == nil; i++ {
-			after = page[i].Conversation
 			if page[i].Kind == chat.Channel && page[i].Listed {
-				err = c.follow(ctx, after)
+				err = c.follow(ctx, page[i].Conversation)
 			}
+		}
+		if err == nil && len(page) == listPage {
+			page, err = c.g.o.Store.Listing.Conversations(ctx, c.user, page[listPage-1].Conversation, listPage)
+		} else if err == nil {
+			return true
 		}
 		if err != nil {
 			c.g.o.Log.Warn("read a user's channels", "user", c.user.String(), "error", err)
 			c.g.sendAway(c, awaySpread)
 			return false
-		}
-		if len(page) < listPage {
-			return true
 		}
 	}
 }

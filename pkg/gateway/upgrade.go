@@ -76,7 +76,8 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 	return c, sub, nil
 }
 
-// look reads where the connection's device is in its log.
+// look reads where the connection's device is in its log, and the first of its user's conversations. What can fail because the
+// store has too much to do fails here, before the connection is open: who isn't let in costs least.
 func (c *conn) look(ctx context.Context, r *wsconn.Request) error {
 	name, kind := describe(r)
 	row, err := c.g.o.Service.OpenDevice(ctx, c.caller(), name, kind)
@@ -87,6 +88,9 @@ func (c *conn) look(ctx context.Context, r *wsconn.Request) error {
 	o.place = c.g.o.Inbox.Place(row, o.back)
 	if o.pending, err = c.g.o.Inbox.Look(ctx, &o.place); err != nil {
 		return chat.Unavailable("look for pending events", err)
+	}
+	if o.listed, err = c.g.o.Store.Listing.Conversations(ctx, c.user, chat.ConversationID{}, listPage); err != nil {
+		return chat.Unavailable("look for channels", err)
 	}
 	return nil
 }

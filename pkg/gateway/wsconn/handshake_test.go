@@ -201,6 +201,36 @@ func TestUpgradeLimits(t *testing.T) {
 	})
 }
 
+// TestWhoWaitedLongIsRefused: a queue that is served in turn, however late, would serve only those who have given up.
+func TestWhoWaitedLongIsRefused(t *testing.T) {
+	onBoth(t, func(t *testing.T, kind netpoll.Kind) {
+		s := startServer(t, kind, func(o *Options) { o.MaxUpgrades, o.MaxUpgradeWait = 1, 50*time.Millisecond })
+		began, finish := make(chan struct{}, 10), make(chan struct{})
+		s.handler.onUpgrade(func(_ context.Context, r *Request) (Accept, *Refusal) {
+			began <- struct{}{}
+			<-finish
+			return Accept{Peer: s.handler.newPeer(r)}, nil
+		})
+		first, second := s.dial(t), s.dial(t)
+		first.send(handshakeText())
+		receive(t, began, "the first upgrade")
+		second.send(handshakeText())
+		time.Sleep(150 * time.Millisecond)
+		close(finish)
+		if r := first.response(); r.StatusCode != 101 {
+			t.Error("who was served long:", r.StatusCode)
+		}
+		if r := second.response(); r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
+			t.Error("who waited long:", r.StatusCode, r.Header)
+		}
+		third := s.dial(t)
+		third.send(handshakeText())
+		if r := third.response(); r.StatusCode != 101 {
+			t.Error("who came later:", r.StatusCode)
+		}
+	})
+}
+
 // TestClientLeavesDuringUpgrade: the context ends, and a peer that comes nevertheless is told once.
 func TestClientLeavesDuringUpgrade(t *testing.T) {
 	onBoth(t, func(t *testing.T, kind netpoll.Kind) {

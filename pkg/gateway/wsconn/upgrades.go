@@ -4,9 +4,10 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 )
 
-// upgrades runs Handler.Upgrade: at most max at once, the rest in a bounded queue. A worker exists only while there is work.
+// upgrades runs Handler.Upgrade: at most max at once, the rest in a bounded queue, for a bounded time. A worker exists only while there is work.
 type upgrades struct {
 	srv *Server
 
@@ -19,6 +20,7 @@ type upgrades struct {
 }
 
 type upgrade struct {
+	at  time.Time // when it was queued
 	c   *Conn
 	r   *Request
 	ctx context.Context
@@ -48,7 +50,7 @@ func (u *upgrades) add(c *Conn) {
 	if u.head > 0 && u.head == len(u.queue) {
 		u.queue, u.head = u.queue[:0], 0
 	}
-	u.queue = append(u.queue, upgrade{c, c.hs.request, ctx, cancel})
+	u.queue = append(u.queue, upgrade{time.Now(), c, c.hs.request, ctx, cancel})
 	start := u.running < o.MaxUpgrades
 	if start {
 		u.running++
@@ -81,7 +83,8 @@ func (u *upgrades) run(next upgrade) {
 	defer next.end()
 	var a Accept
 	var refusal *Refusal
-	if next.ctx.Err() != nil { // waited too long, or the client left
+	// Who waited long is refused at once: served in turn with too many behind them, all would be served when they have given up.
+	if next.ctx.Err() != nil || time.Since(next.at) > u.srv.opt.MaxUpgradeWait {
 		r := busy()
 		refusal = &r
 	} else {
