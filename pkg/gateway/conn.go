@@ -155,7 +155,7 @@ func (c *conn) Closed(_ *wsconn.Conn, _ uint16, _ error) {
 }
 
 // leave has the connection forgotten soon.
-func (c *conn) leave() { c.g.crew.do(task{c: c, forget: true}) }
+func (c *conn) leave() { c.g.leavers.do(task{c: c, forget: true}) }
 
 // forget takes the connection out of hub, sessions and presence, and stores what its device acked.
 func (c *conn) forget() {

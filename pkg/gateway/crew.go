@@ -6,10 +6,15 @@ import "sync"
 // more than cores, but in a storm of connections a goroutine for each would leave its descriptor behind for good.
 const maxCrew = 2048
 
+// maxLeavers is how many connections are taken out of everything at once: nobody waits for it, and thousands that are cut off
+// together would keep Redis and the store from those who are there.
+const maxLeavers = 32
+
 // crew runs the work of connections on goroutines that live while there is some. What waits is bounded by the
 // connections: each has at most its frames' handling and its end in here.
 type crew struct {
-	wg sync.WaitGroup
+	wg  sync.WaitGroup
+	max int // tasks at once
 
 	mu      sync.Mutex
 	running int
@@ -39,7 +44,7 @@ func (t task) run() {
 func (w *crew) do(t task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running >= maxCrew {
+	if w.running >= w.max {
 		w.waiting = append(w.waiting, t)
 		return
 	}

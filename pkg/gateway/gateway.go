@@ -80,6 +80,7 @@ type Gateway struct {
 	born     time.Time
 	ctx      atomic.Pointer[context.Context]
 	crew     crew
+	leavers  crew // takes connections that have ended out of everything
 
 	following channelSet
 	rechecks  channelSet
@@ -111,7 +112,7 @@ func New(o Options) *Gateway {
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 55 * time.Second
 	}
-	g := &Gateway{o: o, born: time.Now(), joins: make(chan *chat.Push, maxJoins), rereads: make(chan string, 1)}
+	g := &Gateway{o: o, born: time.Now(), joins: make(chan *chat.Push, maxJoins), rereads: make(chan string, 1), crew: crew{max: maxCrew}, leavers: crew{max: maxLeavers}}
 	g.following.kick, g.rechecks.kick = make(chan struct{}, 1), make(chan struct{}, 1)
 	g.hub.init()
 	return g
@@ -131,7 +132,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			g.crew.wait()
+			g.leavers.wait()
+			g.crew.wait() // what leavers say to other gateways
 			return nil
 		case <-t.C:
 			g.endExpired()
@@ -238,8 +240,13 @@ func (g *Gateway) Reread(reason string) {
 	}
 }
 
-// rereadSpread is over how long the re-reading of all logs is spread.
-const rereadSpread = 5 * time.Second
+// The re-reading of all logs is spread over rereadLeast, or longer where there are more than rereadRate of them a second; in
+// rereadMost all are read.
+const (
+	rereadLeast = 5 * time.Second
+	rereadMost  = 40 * time.Second
+	rereadRate  = 250
+)
 
 func (g *Gateway) runRereads(ctx context.Context) {
 	for {
@@ -248,12 +255,13 @@ func (g *Gateway) runRereads(ctx context.Context) {
 			return
 		case reason := <-g.rereads:
 			g.o.Log.Warn("reading the logs of all connected devices again", "reason", reason)
-			g.o.Inbox.ReadAll(rereadSpread)
 		}
+		spread := min(max(rereadLeast, time.Duration(g.Stats.Connected.Load())*time.Second/rereadRate), rereadMost)
+		g.o.Inbox.ReadAll(spread)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(rereadSpread):
+		case <-time.After(spread):
 		}
 	}
 }

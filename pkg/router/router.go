@@ -11,8 +11,11 @@ package router
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +29,12 @@ const (
 	// lookTimeout bounds one look-up of recipients, publishTimeout one publish.
 	lookTimeout    = 2 * time.Second
 	publishTimeout = 2 * time.Second
+	// What can't be looked up or published is tried again after patience, then after twice as long each time, tries times in all:
+	// what is lost makes gateways look into all their logs, which a store that is slow already had better be spared.
+	patience = 100 * time.Millisecond
+	tries    = 7
+	// maxLooking is how many batches may wait for being looked up again; what is in further ones is left to the logs.
+	maxLooking = 256
 	// nowTimeout bounds how long an order that ends access is waited for.
 	nowTimeout = time.Second
 	// workers look up recipients at once; each has a queue of maxQueued pushes. What doesn't fit is left to the log.
@@ -54,11 +63,12 @@ type Options struct {
 
 // Router is safe for concurrent use.
 type Router struct {
-	o     Options
-	local atomic.Pointer[Local]
-	queue [workers]chan *chat.Push
-	lost  atomic.Bool // something for a log didn't find its way, and nobody knows which gateway it was meant for
-	holed time.Time   // when all gateways were last told so; owned by repeat
+	o       Options
+	local   atomic.Pointer[Local]
+	queue   [workers]chan *chat.Push
+	looking atomic.Int64 // batches that are looked up again
+	lost    atomic.Bool  // something for a log didn't find its way, and nobody knows which gateway it was meant for
+	holed   time.Time    // when all gateways were last told so; owned by repeat
 
 	// Pushed counts pushes, Published envelopes to other gateways and Publishes the round trips they took, Failed what
 	// could not be looked up or published, Dropped what found its queue full, Gaps what was lost on the way here.
@@ -223,28 +233,67 @@ func (r *Router) work(ctx context.Context, q chan *chat.Push) {
 
 // route finds the gateways of a batch's recipients.
 func (r *Router) route(ctx context.Context, batch []*chat.Push) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	var users []chat.UserID
+	l := lookup{r: r, batch: batch}
 	seen := make(map[chat.UserID]struct{})
 	for _, p := range batch {
 		for _, u := range p.Recipients {
 			if _, ok := seen[u]; !ok {
 				seen[u] = struct{}{}
-				users = append(users, u)
+				l.users = append(l.users, u)
 			}
 		}
 	}
-	at := make(map[chat.UserID][]session.GatewayID, len(users))
-	if len(users) > 0 {
-		r.Lookups.Add(1)
-		routes, err := r.o.Sessions.Routes(ctx, r.o.Self, users)
-		if err != nil {
-			r.Failed.Add(1)
-			for _, p := range batch {
-				r.lose(p)
-			}
+	if l.try(ctx) == nil {
+		return
+	}
+	r.lookAgain(ctx, l)
+}
+
+// lookAgain goes on with a batch whose first look-up failed, beside those that come after it.
+func (r *Router) lookAgain(ctx context.Context, l lookup) {
+	if r.looking.Add(1) > maxLooking {
+		r.looking.Add(-1)
+		l.lose()
+		return
+	}
+	l.batch = slices.Clone(l.batch) // the caller uses it again
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		defer r.looking.Add(-1)
+		if r.insist(ctx, 1, func() error { return l.try(ctx) }) != nil {
+			l.lose()
 		}
+	}()
+}
+
+// lookup is a batch on its way to those concerned.
+type lookup struct {
+	r     *Router
+	batch []*chat.Push
+	users []chat.UserID
+	// sent is what has gone out, of which all but a failed first try keep no account: not all of Redis may have answered.
+	sent map[part]struct{}
+}
+
+// part is a push of the batch on its way to a gateway.
+type part struct {
+	push int
+	to   session.GatewayID
+	user chat.UserID // zero: all who follow the channel
+}
+
+// try looks up who is connected where and hands on what hasn't been. Where only a part was found, that goes out.
+func (l *lookup) try(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	r := l.r
+	var failed error
+	at := make(map[chat.UserID][]session.GatewayID, len(l.users))
+	if len(l.users) > 0 {
+		r.Lookups.Add(1)
+		routes, err := r.o.Sessions.Routes(ctx, r.o.Self, l.users)
+		failed = err
 		for _, to := range routes {
 			for _, u := range to.Users {
 				at[u] = append(at[u], to.Gateway)
@@ -252,15 +301,19 @@ func (r *Router) route(ctx context.Context, batch []*chat.Push) {
 		}
 	}
 	followers := make(map[chat.ConversationID][]session.GatewayID)
-	for _, p := range batch {
+	for i, p := range l.batch {
 		if p.Channel {
-			r.toFollowers(ctx, p, followers)
+			if err := l.toFollowers(ctx, i, followers); err != nil {
+				failed = err
+			}
 			continue
 		}
 		parts := make(map[session.GatewayID][]chat.UserID)
 		for _, u := range p.Recipients {
 			for _, g := range at[u] {
-				parts[g] = append(parts[g], u)
+				if _, ok := l.sent[part{i, g, u}]; !ok {
+					parts[g] = append(parts[g], u)
+				}
 			}
 		}
 		for g, us := range parts {
@@ -269,24 +322,74 @@ func (r *Router) route(ctx context.Context, batch []*chat.Push) {
 			r.enqueue(g, item{push: &part})
 		}
 	}
+	if failed != nil {
+		r.Failed.Add(1)
+		l.note(at, followers)
+	}
+	return failed
 }
 
-// toFollowers hands the event of a channel to every gateway with connected members.
-func (r *Router) toFollowers(ctx context.Context, p *chat.Push, known map[chat.ConversationID][]session.GatewayID) {
+// note remembers what was found, and so has gone out.
+func (l *lookup) note(at map[chat.UserID][]session.GatewayID, followers map[chat.ConversationID][]session.GatewayID) {
+	if l.sent == nil {
+		l.sent = make(map[part]struct{})
+	}
+	for i, p := range l.batch {
+		for _, g := range followers[p.Event.Conversation] {
+			l.sent[part{push: i, to: g}] = struct{}{}
+		}
+		for _, u := range p.Recipients {
+			for _, g := range at[u] {
+				l.sent[part{i, g, u}] = struct{}{}
+			}
+		}
+	}
+}
+
+// lose has everybody told of what didn't find its way.
+func (l *lookup) lose() {
+	for _, p := range l.batch {
+		l.r.lose(p)
+	}
+}
+
+// insist tries something, that has failed n times already, until it succeeds or has failed as often as is to be tried.
+func (r *Router) insist(ctx context.Context, n int, do func() error) error {
+	for {
+		if n > 0 {
+			pause := patience << (n - 1)
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(pause/2 + rand.N(pause)):
+			}
+		}
+		err := do()
+		if n++; err == nil || n == tries || errors.Is(err, bus.ErrNoReceiver) {
+			return err
+		}
+	}
+}
+
+// toFollowers hands the event of a channel, the push of a number, to every gateway with connected members.
+func (l *lookup) toFollowers(ctx context.Context, push int, known map[chat.ConversationID][]session.GatewayID) error {
+	r, p := l.r, l.batch[push]
 	ch := p.Event.Conversation
 	gs, ok := known[ch]
 	if !ok {
 		r.Lookups.Add(1)
 		var err error
 		if gs, err = r.o.Sessions.Followers(ctx, r.o.Self, ch); err != nil {
-			r.Failed.Add(1)
-			r.lose(p)
+			return err
 		}
 		known[ch] = gs
 	}
 	for _, g := range gs {
-		r.enqueue(g, item{push: p})
+		if _, ok := l.sent[part{push: push, to: g}]; !ok {
+			r.enqueue(g, item{push: p})
+		}
 	}
+	return nil
 }
 
 // Receive implements bus.Receiver.
