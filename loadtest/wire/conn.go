@@ -8,6 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/gobwas/ws"
@@ -50,6 +53,18 @@ type RefusedError struct {
 
 // Error implements error.
 func (e *RefusedError) Error() string { return fmt.Sprintf("%v: status %d", errRefused, e.Status) }
+
+// RetryAfter is how long the server asked to stay away; 0: it didn't.
+func (e *RefusedError) RetryAfter() time.Duration {
+	for line := range strings.Lines(e.Head) {
+		name, v, _ := strings.Cut(line, ":")
+		if strings.EqualFold(name, "Retry-After") {
+			n, _ := strconv.Atoi(strings.TrimSpace(v)) // a date, which no server of ours sends, is none
+			return time.Duration(max(n, 0)) * time.Second
+		}
+	}
+	return 0
+}
 
 // CloseError is a close frame from the server.
 type CloseError struct {

@@ -258,9 +258,9 @@ func TestOwnMessagesAreAcksAndPingsAreAnswered(t *testing.T) {
 
 func TestEnds(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
-		rec, _, _, _ := setup(t, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+		rec, _, _, _ := setup(t, "HTTP/1.1 401 Unauthorized\r\nretry-after: 7\r\nContent-Length: 0\r\n\r\n")
 		var refused *RefusedError
-		if got := rec.want(t, "closed"); !errors.As(got.err, &refused) || refused.Status != 401 {
+		if got := rec.want(t, "closed"); !errors.As(got.err, &refused) || refused.Status != 401 || refused.RetryAfter() != 7*time.Second {
 			t.Errorf("told %v", got.err)
 		}
 	})

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -107,20 +108,20 @@ func (w *Worker) dial(s *seat, now int64) {
 	s.c.Token = population.Token(w.setup.Secret, w.p.Subject(w.user(s)))
 	if err := s.c.Connect(); err != nil {
 		w.tally.fail("socket")
-		w.failed(s, now)
+		w.failed(s, now, 0)
 		return
 	}
 	w.timers.push(timer{at: now + dialTimeout.Nanoseconds(), seat: uint32(s.c.Data), epoch: s.epoch, kind: toGiveUp})
 }
 
-// failed plans the next attempt: full jitter, twice as long each time, at another gateway.
-func (w *Worker) failed(s *seat, now int64) {
+// failed plans the next attempt: full jitter, twice as long each time, on top of what the server asked for, at another gateway.
+func (w *Worker) failed(s *seat, now int64, after time.Duration) {
 	s.c.Token = ""
 	s.epoch++
 	limit := min(backoffMin<<min(s.attempts, 10), backoffMax)
 	s.attempts = min(s.attempts+1, 200)
 	s.elsewhere(w)
-	w.timers.push(timer{at: now + w.rng.Int64N(int64(limit)) + 1, seat: uint32(s.c.Data), epoch: s.epoch, kind: toConnect})
+	w.timers.push(timer{at: now + after.Nanoseconds() + w.rng.Int64N(int64(limit)) + 1, seat: uint32(s.c.Data), epoch: s.epoch, kind: toConnect})
 }
 
 // down notes that a connection stands no more.
@@ -225,7 +226,11 @@ func (w *Worker) Closed(c *wire.Client, err error) {
 	}
 	w.tally.fail(ending(err, s.up))
 	w.down(s)
-	w.failed(s, now)
+	var after time.Duration
+	if refused := (*wire.RefusedError)(nil); errors.As(err, &refused) {
+		after = refused.RetryAfter()
+	}
+	w.failed(s, now, after)
 }
 
 // ending names the end of a connection for counting.

@@ -277,7 +277,7 @@ func (w *Worker) fire(t timer, now int64) {
 		if s.epoch == t.epoch && !s.up {
 			s.c.Cut()
 			w.tally.fail("dial timeout")
-			w.failed(s, now)
+			w.failed(s, now, 0)
 		}
 	case toComeBack:
 		if !s.wanted {

@@ -38,6 +38,9 @@ func (p clusterParts) measure(m *observe.Metrics) {
 		statements(func(s cqlstore.Statement) float64 { return s.Seconds }))
 	m.Counter("cql_batched_total", "Rows and changes written as a part of a CQL batch, which counts as one statement.", func() float64 { return float64(p.db.Stats().Batched) })
 	m.Counter("cql_retried_total", "Second attempts of CQL statements on another node.", func() float64 { return float64(p.db.Stats().Retried) })
+	m.Gauge("cql_bound", "CQL statements that may be under way at once; shrinks while the store doesn't answer in time.", func() float64 { return float64(p.db.Stats().Bound) })
+	m.Gauge("cql_waiting", "CQL statements that wait for their turn.", func() float64 { return float64(p.db.Stats().Waiting) })
+	m.Counter("cql_turned_away_total", "CQL statements whose turn didn't come in time.", func() float64 { return float64(p.db.Stats().Refused) })
 
 	m.Labelled(observe.Grows, "redis_round_trips_total", "Round trips to Redis by what they are for; a pipeline is one.", "purpose", func(emit func(string, float64)) {
 		for purpose, n := range p.redis.RoundTrips() {

@@ -13,6 +13,7 @@ import (
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/gateway/wsconn"
 	"github.com/murre-chat/murre/pkg/inbox"
+	"github.com/murre-chat/murre/pkg/overload"
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/service"
 	"github.com/murre-chat/murre/pkg/session"
@@ -65,6 +66,9 @@ type Options struct {
 	// Tell sends an order to one other gateway and returns once it is there, or an error; nil where there are no others.
 	Tell func(ctx context.Context, to session.GatewayID, p *chat.Push) error
 
+	// Busy reports whether the store has so much to do that connections are refused at once, to come again a little later; nil: never.
+	Busy func() bool
+
 	SendTime Observer // from a message frame read to its ack queued; may be nil
 	Now      func() time.Time
 }
@@ -80,7 +84,8 @@ type Gateway struct {
 	born     time.Time
 	ctx      atomic.Pointer[context.Context]
 	crew     crew
-	leavers  crew // takes connections that have ended out of everything
+	gate     *overload.Gate // for connections
+	leavers  crew           // takes connections that have ended out of everything
 
 	following channelSet
 	rechecks  channelSet
@@ -112,7 +117,7 @@ func New(o Options) *Gateway {
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 55 * time.Second
 	}
-	g := &Gateway{o: o, born: time.Now(), joins: make(chan *chat.Push, maxJoins), rereads: make(chan string, 1), crew: crew{max: maxCrew}, leavers: crew{max: maxLeavers}}
+	g := &Gateway{o: o, born: time.Now(), joins: make(chan *chat.Push, maxJoins), rereads: make(chan string, 1), crew: crew{max: maxCrew}, leavers: crew{max: maxLeavers}, gate: overload.NewGate(o.Busy)}
 	g.following.kick, g.rechecks.kick = make(chan struct{}, 1), make(chan struct{}, 1)
 	g.hub.init()
 	return g

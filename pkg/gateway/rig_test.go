@@ -59,6 +59,7 @@ type rig struct {
 	addr    string
 	wall    atomic.Int64 // nanoseconds that the gateway's and the log's wall clock are off
 	serial  int
+	busy    atomic.Bool // the store, as the gateway is told
 	stop    func()
 }
 
@@ -85,7 +86,7 @@ func newRig(t *testing.T, rates ...admit.Rate) *rig {
 	r.inbox = inbox.New(inbox.Options{Store: r.store, Receipts: r.service, Conversations: r.service, Logger: log, Now: now})
 	r.gateway = New(Options{
 		Self: self, Auth: r.auth, Origins: func(origin, host string) bool { return origin == "http://"+host }, Service: r.service, Inbox: r.inbox,
-		Store: r.store, Sessions: sessions, Presence: presence, Admit: admission, Log: log, Limits: protocol.DefaultLimits(), Now: now,
+		Store: r.store, Sessions: sessions, Presence: presence, Admit: admission, Log: log, Limits: protocol.DefaultLimits(), Now: now, Busy: r.busy.Load,
 	})
 	rt.SetLocal(r.gateway)
 	r.service.Watch(r.gateway.Changed)

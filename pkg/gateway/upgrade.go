@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -42,6 +43,10 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 	if g.unfit.Load() {
 		return nil, "", &chat.Error{Code: chat.CodeUnavailable, Message: "this server can't serve now, another may", RetryAfter: retrySoon}
 	}
+	g.calm(ctx)
+	if err := g.gate.Enter(); err != nil {
+		return nil, "", err
+	}
 	addr := r.RemoteAddr.Addr().As16()
 	if wait, err := g.o.Admit.Allow(ctx, admit.LimitConnectAddress, addr); err != nil || wait > 0 {
 		return nil, "", limited("connections from your address", wait, err)
@@ -74,6 +79,26 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 		return nil, "", err
 	}
 	return c, sub, nil
+}
+
+// calmWait is how long a connection that comes waits for the store to have less to do, and calmLook how often it looks.
+const (
+	calmWait = 2 * time.Second
+	calmLook = 50 * time.Millisecond
+)
+
+// calm waits for a while, as long as the store has too much to do. Those behind wait too: one who waits costs nothing, one who is
+// refused comes again.
+func (g *Gateway) calm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, calmWait)
+	defer cancel()
+	for g.gate.Busy() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(calmLook/2 + rand.N(calmLook)):
+		}
+	}
 }
 
 // look reads where the connection's device is in its log, and the first of its user's conversations. What can fail because the

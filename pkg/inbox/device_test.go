@@ -118,6 +118,29 @@ func TestLostPushIsFound(t *testing.T) {
 	}
 }
 
+// While the store has too much to do verify reads are put off; what is pending is sent all the same.
+func TestVerifyReadsArePutOffWhileTheStoreIsBusy(t *testing.T) {
+	r := newRig(t, true)
+	dev := r.device(t)
+	r.busy.Store(true)
+	r.post(t, "pending")
+	p := r.connect(t, dev, 0)
+	p.until(t, "what was pending", func() bool { return len(p.got) == 1 })
+	p.ackAllBatches(t)
+	p.untilSynced(t, 1)
+	r.post(t, "lost")
+	r.log.ReadAll(time.Millisecond)
+	time.Sleep(1500 * time.Millisecond) // a step or two
+	p.mu.Lock()
+	n := len(p.got)
+	p.mu.Unlock()
+	if n != 1 {
+		t.Errorf("%d came", n)
+	}
+	r.busy.Store(false)
+	p.until(t, "the lost message", func() bool { return len(p.got) == 2 })
+}
+
 // A gap is known the moment it happens, when what was lost is too young to be taken for lost and the device was read
 // just before.
 func TestReadAllFindsYoungEventsOfIdleDevices(t *testing.T) {

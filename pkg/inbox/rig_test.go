@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -30,6 +31,7 @@ type rig struct {
 	faults *faultstore.Faults
 	log    *Log
 	notes  *notes
+	busy   atomic.Bool // the store, as the log is told
 
 	a, b chat.UserID
 	conv chat.ConversationID
@@ -123,7 +125,7 @@ func startRig(t fataler, run bool) (r *rig, stop func()) {
 	r.notes = &notes{store: db.Ports(), clock: db.Clock(), marks: make(map[chat.ConversationID]chat.MessageID)}
 	r.log = New(Options{
 		Store: r.store, Receipts: r.notes, Conversations: r.notes, Logger: slog.New(slog.DiscardHandler),
-		FirstVerify: 5 * time.Millisecond, VerifyInterval: 10 * time.Millisecond, Now: r.notes.now,
+		FirstVerify: 5 * time.Millisecond, VerifyInterval: 10 * time.Millisecond, Now: r.notes.now, Busy: r.busy.Load,
 	})
 	r.conv = chat.DirectID(r.a, r.b)
 	if err := r.store.Members.CreateDirect(r.ctx, chat.Conversation{ID: r.conv, Kind: chat.Direct}, r.a, r.b); err != nil {

@@ -18,6 +18,9 @@ const (
 	// saveEvery is how many seconds lie between two saves while something is acked beyond a trailing horizon. The connection's
 	// end stores all; what was acked since the last save comes once more when a gateway is killed.
 	saveEvery = 10
+	// saveAfter is how old what was acked first must be for that: soon after the horizon a verify read moves the cursor past it, and
+	// what was acked beyond need never be stored.
+	saveAfter = 5 * time.Second // behind the horizon
 	// stepEvery is how long after a step a device that isn't quiet has its next.
 	stepEvery = int64(1000)
 	// verifyPage is how many events one verify read takes at a time, and maxVerifyPages how many such reads a step makes.
@@ -97,6 +100,7 @@ func (d *Device) advance(ctx context.Context) error {
 		d.state = catching
 	}
 	st, out := d.state, d.batch
+	putOff := d.synced && d.log.o.Busy != nil && d.log.o.Busy()
 	due := !d.synced || d.log.mono()-d.verified >= d.log.o.VerifyInterval.Milliseconds() || d.reread()
 	if d.synced && d.calm > d.log.mono() {
 		due = d.reread() // what is out is beyond the horizon still
@@ -109,6 +113,7 @@ func (d *Device) advance(ctx context.Context) error {
 		if err := d.catchUp(ctx); err != nil {
 			return err
 		}
+	case st == live && due && putOff: // to a later step
 	case st == live && due:
 		if err := d.verify(ctx); err != nil {
 			return err
@@ -202,6 +207,9 @@ func (d *Device) saveDue() bool {
 	every := uint32(0)
 	switch {
 	case d.log.lag > 0 && d.main.ackedBeyond():
+		if e := d.main.w.acked[0].event; !d.back && !d.batch && d.log.o.Now().Sub(e.Time()) < d.log.lag+saveAfter {
+			return false
+		}
 		every = saveEvery
 	case d.batch:
 		every = 1

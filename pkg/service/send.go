@@ -46,6 +46,9 @@ func (s *Service) Send(ctx context.Context, c Caller, r SendRequest) (SendResult
 	if err := validateSend(&r); err != nil {
 		return SendResult{}, err
 	}
+	if err := s.gate.Enter(); err != nil {
+		return SendResult{}, err
+	}
 	m, err := s.sendable(ctx, c, r.Conversation)
 	if err != nil {
 		return SendResult{}, err

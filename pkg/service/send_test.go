@@ -10,6 +10,7 @@ import (
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
+	"github.com/murre-chat/murre/pkg/overload"
 	"github.com/murre-chat/murre/pkg/store"
 	"github.com/murre-chat/murre/pkg/store/faultstore"
 )
@@ -292,5 +293,30 @@ func TestSentAgainWithItsMedia(t *testing.T) {
 			t.Errorf("resend %t: the others get %+v", req.Resend, ps)
 		}
 		req.Resend = true
+	}
+}
+
+// What is refused because the store has too much to do leaves nothing, and says when to come again.
+func TestRefusedWhileTheStoreIsBusy(t *testing.T) {
+	r := newRig(t)
+	p := r.people(2)
+	req := request(r.create(p[0], chat.Direct, "", p[1]), "x")
+	busy := true
+	r.gate = overload.NewGate(func() bool { return busy })
+	_, err := r.Send(t.Context(), p[0], req)
+	var e *chat.Error
+	if !errors.As(err, &e) || e.Code != chat.CodeUnavailable || e.RetryAfter < time.Second || e.RetryAfter > time.Minute {
+		t.Fatalf("%+v", err)
+	}
+	bad := req
+	bad.Content = ""
+	if _, err := r.Send(t.Context(), p[0], bad); chat.CodeOf(err) != chat.CodeValidation {
+		t.Fatal(err)
+	}
+	busy = false
+	req.Resend = true
+	got, err := r.Send(t.Context(), p[0], req)
+	if err != nil || got.Duplicate {
+		t.Fatalf("%+v %v", got, err)
 	}
 }

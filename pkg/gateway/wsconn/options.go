@@ -36,7 +36,7 @@ type Options struct {
 	MaxUpgradeQueue int // upgrades waiting for their turn; default 8192
 
 	HandshakeTimeout time.Duration // from accept to the end of the request; default 5 s
-	MaxUpgradeWait   time.Duration // for Handler.Upgrade's turn; who waited longer is refused with 503; default 2 s
+	MaxUpgradeWait   time.Duration // for Handler.Upgrade's turn; who waited longer is refused with 503; default 6 s
 	UpgradeTimeout   time.Duration // waiting for and in Handler.Upgrade; default 10 s
 	CloseTimeout     time.Duration // from our close frame to the peer's, and for the last bytes to go out; default 5 s
 	PingAfter        time.Duration // silence before a ping, with up to 10% taken off at random; default 55 s; negative: never
@@ -89,7 +89,7 @@ func (o Options) withDefaults() (Options, error) {
 	or(&o.MaxUpgrades, defaultMaxUpgrades)
 	or(&o.MaxUpgradeQueue, defaultUpgradeQueue)
 	or(&o.HandshakeTimeout, 5*time.Second)
-	or(&o.MaxUpgradeWait, 2*time.Second)
+	or(&o.MaxUpgradeWait, 6*time.Second)
 	or(&o.UpgradeTimeout, 10*time.Second)
 	or(&o.CloseTimeout, 5*time.Second)
 	or(&o.PingAfter, 55*time.Second)

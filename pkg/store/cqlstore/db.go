@@ -35,6 +35,7 @@ type DB struct {
 	session gocqlx.Session
 	quiet   *quietLast
 	guard   *breaker.Breaker
+	flow    *flow
 	stats   counters
 	clock   atomic.Pointer[Clock]
 	hook    atomic.Pointer[intercept]
@@ -62,6 +63,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Clock != nil {
 		d.SetClock(o.Clock)
 	}
+	d.flow = newFlow(d.o.attempt())
 	d.guard = breaker.New(breaker.Options{Name: "cql", Failure: silence, Log: o.Log})
 	if d.o.DC == "" {
 		if d.o.DC, err = discoverDC(ctx, &d.o); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gocql/gocql"
 
+	"github.com/murre-chat/murre/pkg/breaker"
 	"github.com/murre-chat/murre/pkg/store"
 )
 
@@ -66,6 +67,28 @@ func judge(err error, again, late bool) error {
 		return &silent{err}
 	}
 	return err
+}
+
+// outcomeOf says what an error tells of how much the store can do.
+func outcomeOf(err error) outcome {
+	var request gocql.RequestError
+	switch {
+	case err == nil:
+		return answered
+	case errors.Is(err, breaker.ErrOpen), errors.Is(err, context.Canceled):
+		return unasked
+	case errors.Is(err, gocql.ErrTimeoutNoResponse), errors.Is(err, context.DeadlineExceeded):
+		return late
+	case errors.As(err, &request):
+		switch request.Code() {
+		case gocql.ErrCodeOverloaded, gocql.ErrCodeReadTimeout, gocql.ErrCodeWriteTimeout:
+			return late
+		}
+		return answered
+	case errors.Is(err, gocql.ErrNotFound):
+		return answered
+	}
+	return unasked
 }
 
 // retryOnce tries an idempotent statement on one more node. A timeout is unknown, so nothing else is tried again.

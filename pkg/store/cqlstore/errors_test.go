@@ -17,7 +17,7 @@ import (
 // offline is a DB without a connection: what is run on it is the test's.
 func offline() *DB {
 	o, _ := Options{Hosts: []string{"none"}, Keyspace: "none", Log: quiet}.withDefaults()
-	d := &DB{o: o}
+	d := &DB{o: o, flow: newFlow(time.Second)}
 	d.guard = breaker.New(breaker.Options{Name: "cql", Failure: silence, Log: quiet})
 	return d
 }

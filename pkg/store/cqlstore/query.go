@@ -11,6 +11,7 @@ import (
 	"github.com/scylladb/gocqlx/v2/qb"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/murre-chat/murre/pkg/breaker"
 	"github.com/murre-chat/murre/pkg/store"
 )
 
@@ -60,7 +61,41 @@ func (d *DB) run(ctx context.Context, s *statement, do func(ctx context.Context)
 	}
 	d.stats.begun[s.purpose].Add(1)
 	start := time.Now()
-	err := d.guard.Do(func() error {
+	err := d.inTurn(ctx, s, do)
+	d.stats.done(s.purpose, time.Since(start), err == nil || err == gocql.ErrNotFound)
+	if err == nil {
+		return nil
+	}
+	return d.translate(parent, purposeNames[s.purpose], err)
+}
+
+// inTurn executes one statement when there is room for it. What keeps the gateway itself alive waits for nobody, nor does a copy,
+// which bounds itself.
+func (d *DB) inTurn(ctx context.Context, s *statement, do func(ctx context.Context) error) error {
+	switch s.purpose {
+	case forLease, forChangeLog, forSchema, forCopy:
+		return d.guarded(ctx, s, do)
+	}
+	// An attempt must have its time still, or what it isn't answered in says nothing of the store.
+	turn, cancel := context.WithTimeout(ctx, d.o.Timeout-d.o.attempt()-d.o.Timeout/20)
+	err := d.flow.enter(turn)
+	cancel()
+	if err != nil {
+		return err
+	}
+	err = d.guarded(ctx, s, do)
+	d.flow.leave(outcomeOf(err))
+	return err
+}
+
+// Busy reports whether what begins now had better be refused at once: more statements wait for their turn than are under way, or the
+// store isn't asked at all. What takes several would get no further than some of them, and be asked for again.
+func (d *DB) Busy() bool { return d.flow.busy() || d.guard.State() == breaker.Open }
+
+// guarded executes one statement unless the breaker is open.
+func (d *DB) guarded(ctx context.Context, s *statement, do func(ctx context.Context) error) error {
+	start := time.Now()
+	return d.guard.Do(func() error {
 		var err error
 		if hook := d.hook.Load(); hook != nil {
 			err = (*hook)(ctx, s, func() error { return do(ctx) })
@@ -72,11 +107,6 @@ func (d *DB) run(ctx context.Context, s *statement, do func(ctx context.Context)
 		}
 		return judge(err, !s.once, time.Since(start) >= d.o.attempt())
 	})
-	d.stats.done(s.purpose, time.Since(start), err == nil || err == gocql.ErrNotFound)
-	if err == nil {
-		return nil
-	}
-	return d.translate(parent, purposeNames[s.purpose], err)
 }
 
 func (d *DB) query(ctx context.Context, s *statement, values []any) *gocql.Query {

@@ -79,6 +79,9 @@ type Stats struct {
 	Statements []Statement // one a purpose, always the same ones in the same order
 	Retried    uint64      // second attempts on another node
 	Batched    uint64      // rows and changes written as a part of a batch, which counts as one statement
+	Bound      int         // how many statements may be under way at once; it follows how the store answers
+	Waiting    int         // statements that wait for their turn
+	Refused    uint64      // statements whose turn didn't come in time
 	Breaker    breaker.State
 	Trips      uint64 // how often the breaker opened
 }
@@ -86,6 +89,7 @@ type Stats struct {
 // Stats returns the counters. It does no I/O.
 func (d *DB) Stats() Stats {
 	s := Stats{Statements: make([]Statement, purposes), Retried: d.stats.retried.Load(), Batched: d.stats.batched.Load(), Breaker: d.guard.State(), Trips: d.guard.Trips()}
+	s.Bound, s.Waiting, s.Refused = d.flow.stats()
 	for p := range purposes {
 		s.Statements[p] = Statement{
 			Name: purposeNames[p], Count: d.stats.begun[p].Load(), Failed: d.stats.failed[p].Load(),

@@ -1,0 +1,80 @@
+// Package overload decides what isn't begun while there is too much to do, and when it may come again.
+//
+// What takes several statements gets no further than some of them in an overloaded store, and is asked for again: so it is refused
+// before the first. And who is refused must not come again at once, or refusing them is all that gets done.
+package overload
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+)
+
+const (
+	// least and most are bounds of how long the refused are asked to stay away at most; each is told another time, from least / 2 on.
+	least = 2 * time.Second
+	most  = time.Minute
+	// apart is how long that is while as many are refused as are let in; it grows with how many more are. At 10 s those who wait
+	// come a few times as often as they are let in, however many they are.
+	apart = 10 * time.Second
+	// memory is over how long those let in and those refused are counted.
+	memory = 5 * time.Second
+)
+
+// Gate lets in, or refuses. Its methods are safe for concurrent use; a nil Gate lets everything in.
+type Gate struct {
+	busy func() bool
+	now  func() time.Time
+
+	mu          sync.Mutex
+	in, refused float64 // of late: each counts less with time
+	at          time.Time
+}
+
+// NewGate makes a Gate that refuses while busy says so. Without busy it is nil.
+func NewGate(busy func() bool) *Gate {
+	if busy == nil {
+		return nil
+	}
+	return &Gate{busy: busy, now: time.Now}
+}
+
+// Busy reports whether Enter would refuse.
+func (g *Gate) Busy() bool { return g != nil && g.busy() }
+
+// Enter returns nil, or a *chat.Error of code UNAVAILABLE that says after how long to come again.
+func (g *Gate) Enter() error {
+	switch {
+	case g == nil:
+		return nil
+	case g.busy():
+		return g.refuse()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fade()
+	g.in++
+	return nil
+}
+
+func (g *Gate) refuse() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fade()
+	g.refused++
+	away := min(max(time.Duration(float64(apart)*g.refused/max(g.in, 1)), least), most)
+	// Spread over all of it: all at once would be too much again, and nobody for a while would leave undone what could be done.
+	return &chat.Error{Code: chat.CodeUnavailable, Message: "too much to do, try again in a moment", RetryAfter: least/2 + rand.N(away-least/2)}
+}
+
+// fade lets what was counted before count less. g.mu is held.
+func (g *Gate) fade() {
+	now := g.now()
+	if d := now.Sub(g.at); d > 0 {
+		f := math.Exp(-d.Seconds() / memory.Seconds())
+		g.in, g.refused, g.at = g.in*f, g.refused*f, now
+	}
+}

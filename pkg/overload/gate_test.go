@@ -1,0 +1,95 @@
+package overload
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/murre-chat/murre/pkg/chat"
+)
+
+func TestANilGateLetsIn(t *testing.T) {
+	g := NewGate(nil)
+	if g.Busy() || g.Enter() != nil {
+		t.Fatal("refused")
+	}
+}
+
+func TestTheMoreAreRefusedTheLongerTheyStayAway(t *testing.T) {
+	now, busy := time.Now(), false
+	g := NewGate(func() bool { return busy })
+	g.now = func() time.Time { return now }
+	away := func() time.Duration {
+		t.Helper()
+		var e *chat.Error
+		if err := g.Enter(); !errors.As(err, &e) || e.Code != chat.CodeUnavailable {
+			t.Fatal(err)
+		}
+		return e.RetryAfter
+	}
+	for range 100 {
+		if err := g.Enter(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	busy = true
+	if d := away(); d < least/2 || d > least {
+		t.Errorf("the first was told %v", d)
+	}
+	longest := func(n int) (d time.Duration) {
+		for range n {
+			d = max(d, away())
+		}
+		return d
+	}
+	if d := longest(299); d < 15*time.Second || d > 30*time.Second {
+		t.Errorf("with up to three times as many refused as let in: %v", d)
+	}
+	if d := longest(10_000); d < most*9/10 || d > most {
+		t.Errorf("with a hundred times as many: %v", d)
+	}
+	now = now.Add(time.Minute) // long ago
+	if d := away(); d > 10*time.Second {
+		t.Errorf("after a while: %v", d)
+	}
+}
+
+// However many wait, what they ask for stays near what can be done.
+func TestThoseWhoWaitComeSeldom(t *testing.T) {
+	const people, served = 5000, 50 // a second
+	now, room := time.Now(), 0
+	g := NewGate(func() bool { return room <= 0 })
+	g.now = func() time.Time { return now }
+	due := make([]time.Time, people)
+	for i := range due {
+		due[i] = now
+	}
+	asked, done := 0, 0
+	for s := 0; s < 60; s++ {
+		room = served
+		if s < 30 {
+			asked = 0
+		}
+		for i := range due {
+			if due[i].IsZero() || due[i].After(now) {
+				continue
+			}
+			asked++
+			var e *chat.Error
+			if err := g.Enter(); errors.As(err, &e) {
+				due[i] = now.Add(e.RetryAfter)
+			} else {
+				room--
+				done++
+				due[i] = time.Time{}
+			}
+		}
+		now = now.Add(time.Second)
+	}
+	if done < 50*served {
+		t.Errorf("%d were served in a minute", done)
+	}
+	if perSecond := asked / 30; perSecond > 6*served {
+		t.Errorf("%d asked a second", perSecond)
+	}
+}
