@@ -133,7 +133,7 @@ func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	a.ports = ports
 	a.router = router.New(router.Options{Self: a.self, Sessions: e.sessions, Bus: e.bus, Log: a.log, Alone: e.alone})
 	a.service = service.New(service.Options{
-		Store: ports, Clock: e.clock, Router: a.router, Admit: e.admission, Log: a.log, Presence: e.presence, MaxCommits: e.maxCommits, Busy: e.busy,
+		Store: ports, Clock: e.clock, Router: a.router, Admit: e.admission, Log: a.log, Presence: e.presence, MaxCommits: e.maxCommits, Load: e.load,
 	})
 	a.auth, err = auth.New(auth.Options{
 		Users: ports.Users, Sessions: ports.Sessions, Changes: ports.Changes, Router: a.router, Log: a.log,
@@ -144,7 +144,7 @@ func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	}
 	a.inbox = inbox.New(inbox.Options{
 		Store: ports, Receipts: a.service, Conversations: a.service, Logger: a.log,
-		FirstVerify: firstVerify(e), VerifyInterval: cmp.Or(a.cfg.VerifyInterval, e.verify), VerifyIdle: a.cfg.VerifyIdle, Busy: e.busy,
+		FirstVerify: firstVerify(e), VerifyInterval: cmp.Or(a.cfg.VerifyInterval, e.verify), VerifyIdle: a.cfg.VerifyIdle, Load: e.load,
 	})
 	a.sweeper = media.NewSweeper(e.blobs, ports.Media, a.log, time.Now)
 	return nil
@@ -208,7 +208,7 @@ func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config)
 	a.gateway = gateway.New(gateway.Options{
 		Self: a.self, Auth: a.auth, Origins: func(origin, host string) bool { return origins.Allowed(origin, host, true) },
 		Service: a.service, Inbox: a.inbox, Store: a.ports, Sessions: a.engines.sessions, Presence: a.engines.presence, Admit: a.engines.admission,
-		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime, Tell: a.tell(), Busy: a.engines.busy,
+		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime, Tell: a.tell(), Load: a.engines.load,
 	})
 	// In this order: a connection that opens meanwhile is in the hub before it asks whether its sign-in has ended.
 	a.service.Watch(func(e *store.ChangeEntry) {

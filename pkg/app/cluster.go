@@ -20,6 +20,7 @@ import (
 	"github.com/murre-chat/murre/pkg/lease"
 	"github.com/murre-chat/murre/pkg/media/s3media"
 	"github.com/murre-chat/murre/pkg/operate"
+	"github.com/murre-chat/murre/pkg/overload"
 	"github.com/murre-chat/murre/pkg/presence/redispresence"
 	"github.com/murre-chat/murre/pkg/rediscluster"
 	"github.com/murre-chat/murre/pkg/session"
@@ -128,7 +129,7 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 		local:    sessions.SetLocal,
 		settled:  hints.Settled,
 		unfit:    clock.Off,
-		busy:     db.Busy,
+		load:     overload.Signals{Busy: db.Busy, Down: db.Down},
 		finder:   nothingFound{},
 		backup: func(context.Context, string) (operate.Backup, error) {
 			return operate.Backup{}, chat.Invalid("store", "a cluster is backed up with its database's own tools (nodetool snapshot), not by murre")

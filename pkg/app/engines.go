@@ -11,6 +11,7 @@ import (
 	"github.com/murre-chat/murre/pkg/media"
 	"github.com/murre-chat/murre/pkg/observe"
 	"github.com/murre-chat/murre/pkg/operate"
+	"github.com/murre-chat/murre/pkg/overload"
 	"github.com/murre-chat/murre/pkg/presence"
 	"github.com/murre-chat/murre/pkg/session"
 	"github.com/murre-chat/murre/pkg/store"
@@ -36,8 +37,8 @@ type engines struct {
 	settled func(ctx context.Context) error
 	// unfit says why this process, unlike others, can't serve; nil: it can. May be nil itself.
 	unfit func() error
-	// busy says that the store has too much to do; nil: it never has.
-	busy func() bool
+	// load says when the store has too much to do, or does nothing.
+	load overload.Signals
 	// local is told how to find the connections of this process, once there is a gateway.
 	local func(yield func(func(session.Entry) bool))
 	// replaced closes a connection of this process whose device has a newer one elsewhere. Set before the engines run.

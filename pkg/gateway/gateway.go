@@ -66,8 +66,8 @@ type Options struct {
 	// Tell sends an order to one other gateway and returns once it is there, or an error; nil where there are no others.
 	Tell func(ctx context.Context, to session.GatewayID, p *chat.Push) error
 
-	// Busy reports whether the store has so much to do that connections are refused at once, to come again a little later; nil: never.
-	Busy func() bool
+	// Load says when connections wait, and are then refused, to come again a little later.
+	Load overload.Signals
 
 	SendTime Observer // from a message frame read to its ack queued; may be nil
 	Now      func() time.Time
@@ -117,7 +117,7 @@ func New(o Options) *Gateway {
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 55 * time.Second
 	}
-	g := &Gateway{o: o, born: time.Now(), joins: make(chan *chat.Push, maxJoins), rereads: make(chan string, 1), crew: crew{max: maxCrew}, leavers: crew{max: maxLeavers}, gate: overload.NewGate(o.Busy)}
+	g := &Gateway{o: o, born: time.Now(), joins: make(chan *chat.Push, maxJoins), rereads: make(chan string, 1), crew: crew{max: maxCrew}, leavers: crew{max: maxLeavers}, gate: overload.NewGate(o.Load)}
 	g.following.kick, g.rechecks.kick = make(chan struct{}, 1), make(chan struct{}, 1)
 	g.hub.init()
 	return g

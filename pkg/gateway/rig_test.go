@@ -26,6 +26,7 @@ import (
 	"github.com/murre-chat/murre/pkg/gateway/netpoll"
 	"github.com/murre-chat/murre/pkg/gateway/wsconn"
 	"github.com/murre-chat/murre/pkg/inbox"
+	"github.com/murre-chat/murre/pkg/overload"
 	"github.com/murre-chat/murre/pkg/presence/localpresence"
 	"github.com/murre-chat/murre/pkg/protocol"
 	"github.com/murre-chat/murre/pkg/router"
@@ -86,7 +87,7 @@ func newRig(t *testing.T, rates ...admit.Rate) *rig {
 	r.inbox = inbox.New(inbox.Options{Store: r.store, Receipts: r.service, Conversations: r.service, Logger: log, Now: now})
 	r.gateway = New(Options{
 		Self: self, Auth: r.auth, Origins: func(origin, host string) bool { return origin == "http://"+host }, Service: r.service, Inbox: r.inbox,
-		Store: r.store, Sessions: sessions, Presence: presence, Admit: admission, Log: log, Limits: protocol.DefaultLimits(), Now: now, Busy: r.busy.Load,
+		Store: r.store, Sessions: sessions, Presence: presence, Admit: admission, Log: log, Limits: protocol.DefaultLimits(), Now: now, Load: overload.Signals{Busy: r.busy.Load},
 	})
 	rt.SetLocal(r.gateway)
 	r.service.Watch(r.gateway.Changed)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/overload"
 	"github.com/murre-chat/murre/pkg/store"
 )
 
@@ -81,8 +82,8 @@ type Options struct {
 	FirstVerify    time.Duration // default 50 ms
 	VerifyInterval time.Duration // default 1 s
 	VerifyIdle     time.Duration // default 30 min
-	// Busy reports whether the store has so much to do that verify reads are put off; nil: never.
-	Busy func() bool
+	// Load says when verify reads are put off.
+	Load overload.Signals
 	// Workers bounds the devices that read at once. Default 64.
 	Workers int
 	// Now is the wall clock, by which ids tell how old an event is. What is scheduled goes by monotonic time.

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/murre-chat/murre/pkg/chat"
+	"github.com/murre-chat/murre/pkg/overload"
 	"github.com/murre-chat/murre/pkg/store"
 	"github.com/murre-chat/murre/pkg/store/faultstore"
 	"github.com/murre-chat/murre/pkg/store/pebblestore"
@@ -125,7 +126,7 @@ func startRig(t fataler, run bool) (r *rig, stop func()) {
 	r.notes = &notes{store: db.Ports(), clock: db.Clock(), marks: make(map[chat.ConversationID]chat.MessageID)}
 	r.log = New(Options{
 		Store: r.store, Receipts: r.notes, Conversations: r.notes, Logger: slog.New(slog.DiscardHandler),
-		FirstVerify: 5 * time.Millisecond, VerifyInterval: 10 * time.Millisecond, Now: r.notes.now, Busy: r.busy.Load,
+		FirstVerify: 5 * time.Millisecond, VerifyInterval: 10 * time.Millisecond, Now: r.notes.now, Load: overload.Signals{Busy: r.busy.Load},
 	})
 	r.conv = chat.DirectID(r.a, r.b)
 	if err := r.store.Members.CreateDirect(r.ctx, chat.Conversation{ID: r.conv, Kind: chat.Direct}, r.a, r.b); err != nil {

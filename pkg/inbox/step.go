@@ -100,7 +100,7 @@ func (d *Device) advance(ctx context.Context) error {
 		d.state = catching
 	}
 	st, out := d.state, d.batch
-	putOff := d.synced && d.log.o.Busy != nil && d.log.o.Busy()
+	putOff := d.synced && d.log.o.Load.Any()
 	due := !d.synced || d.log.mono()-d.verified >= d.log.o.VerifyInterval.Milliseconds() || d.reread()
 	if d.synced && d.calm > d.log.mono() {
 		due = d.reread() // what is out is beyond the horizon still

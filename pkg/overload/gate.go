@@ -20,13 +20,24 @@ const (
 	// apart is how long that is while as many are refused as are let in; it grows with how many more are. At 10 s those who wait
 	// come a few times as often as they are let in, however many they are.
 	apart = 10 * time.Second
+	// outage is the most that is said while nothing can be done at all: when that ends, nobody shall be away for long.
+	outage = 5 * time.Second
 	// memory is over how long those let in and those refused are counted.
 	memory = 5 * time.Second
 )
 
+// Signals say how much can be done. A nil one never says so.
+type Signals struct {
+	Busy func() bool // more is asked for than is done
+	Down func() bool // nothing is done
+}
+
+// Any reports whether one of them says so.
+func (s Signals) Any() bool { return s.Down != nil && s.Down() || s.Busy != nil && s.Busy() }
+
 // Gate lets in, or refuses. Its methods are safe for concurrent use; a nil Gate lets everything in.
 type Gate struct {
-	busy func() bool
+	load Signals
 	now  func() time.Time
 
 	mu          sync.Mutex
@@ -34,24 +45,26 @@ type Gate struct {
 	at          time.Time
 }
 
-// NewGate makes a Gate that refuses while busy says so. Without busy it is nil.
-func NewGate(busy func() bool) *Gate {
-	if busy == nil {
+// NewGate makes a Gate that refuses while one of the signals says so. Without any it is nil.
+func NewGate(load Signals) *Gate {
+	if load.Busy == nil && load.Down == nil {
 		return nil
 	}
-	return &Gate{busy: busy, now: time.Now}
+	return &Gate{load: load, now: time.Now}
 }
 
 // Busy reports whether Enter would refuse.
-func (g *Gate) Busy() bool { return g != nil && g.busy() }
+func (g *Gate) Busy() bool { return g != nil && g.load.Any() }
 
 // Enter returns nil, or a *chat.Error of code UNAVAILABLE that says after how long to come again.
 func (g *Gate) Enter() error {
 	switch {
 	case g == nil:
 		return nil
-	case g.busy():
-		return g.refuse()
+	case g.load.Down != nil && g.load.Down():
+		return refusal(outage)
+	case g.load.Busy != nil && g.load.Busy():
+		return refusal(g.away())
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -60,14 +73,19 @@ func (g *Gate) Enter() error {
 	return nil
 }
 
-func (g *Gate) refuse() error {
+// away counts one more who is refused and returns how long they are asked to stay away at most.
+func (g *Gate) away() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.fade()
 	g.refused++
-	away := min(max(time.Duration(float64(apart)*g.refused/max(g.in, 1)), least), most)
-	// Spread over all of it: all at once would be too much again, and nobody for a while would leave undone what could be done.
-	return &chat.Error{Code: chat.CodeUnavailable, Message: "too much to do, try again in a moment", RetryAfter: least/2 + rand.N(away-least/2)}
+	return min(max(time.Duration(float64(apart)*g.refused/max(g.in, 1)), least), most)
+}
+
+// refusal tells one of those who are to come again within a time, spread over all of it: all at once would be too much again, and
+// nobody for a while would leave undone what could be done.
+func refusal(within time.Duration) error {
+	return &chat.Error{Code: chat.CodeUnavailable, Message: "too much to do, try again in a moment", RetryAfter: least/2 + rand.N(within-least/2)}
 }
 
 // fade lets what was counted before count less. g.mu is held.

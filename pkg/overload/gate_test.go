@@ -9,7 +9,7 @@ import (
 )
 
 func TestANilGateLetsIn(t *testing.T) {
-	g := NewGate(nil)
+	g := NewGate(Signals{})
 	if g.Busy() || g.Enter() != nil {
 		t.Fatal("refused")
 	}
@@ -17,7 +17,8 @@ func TestANilGateLetsIn(t *testing.T) {
 
 func TestTheMoreAreRefusedTheLongerTheyStayAway(t *testing.T) {
 	now, busy := time.Now(), false
-	g := NewGate(func() bool { return busy })
+	down := false
+	g := NewGate(Signals{Busy: func() bool { return busy }, Down: func() bool { return down }})
 	g.now = func() time.Time { return now }
 	away := func() time.Duration {
 		t.Helper()
@@ -48,6 +49,11 @@ func TestTheMoreAreRefusedTheLongerTheyStayAway(t *testing.T) {
 	if d := longest(10_000); d < most*9/10 || d > most {
 		t.Errorf("with a hundred times as many: %v", d)
 	}
+	down = true
+	if d := longest(1000); d > outage {
+		t.Errorf("while nothing can be done: %v", d)
+	}
+	down = false
 	now = now.Add(time.Minute) // long ago
 	if d := away(); d > 10*time.Second {
 		t.Errorf("after a while: %v", d)
@@ -58,7 +64,7 @@ func TestTheMoreAreRefusedTheLongerTheyStayAway(t *testing.T) {
 func TestThoseWhoWaitComeSeldom(t *testing.T) {
 	const people, served = 5000, 50 // a second
 	now, room := time.Now(), 0
-	g := NewGate(func() bool { return room <= 0 })
+	g := NewGate(Signals{Busy: func() bool { return room <= 0 }})
 	g.now = func() time.Time { return now }
 	due := make([]time.Time, people)
 	for i := range due {

@@ -302,7 +302,7 @@ func TestRefusedWhileTheStoreIsBusy(t *testing.T) {
 	p := r.people(2)
 	req := request(r.create(p[0], chat.Direct, "", p[1]), "x")
 	busy := true
-	r.gate = overload.NewGate(func() bool { return busy })
+	r.gate = overload.NewGate(overload.Signals{Busy: func() bool { return busy }})
 	_, err := r.Send(t.Context(), p[0], req)
 	var e *chat.Error
 	if !errors.As(err, &e) || e.Code != chat.CodeUnavailable || e.RetryAfter < time.Second || e.RetryAfter > time.Minute {

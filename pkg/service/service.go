@@ -59,8 +59,8 @@ type Options struct {
 	// within commitPatience is refused and comes again: a store with too much to do answers late, and what times out there is
 	// work done twice. 0: no bound, where the store has its own.
 	MaxCommits int
-	// Busy reports whether the store has so much to do that messages are refused at once, to be sent again a little later; nil: never.
-	Busy func() bool
+	// Load says when messages are refused at once, to be sent again a little later.
+	Load overload.Signals
 }
 
 // Service is the set of use cases. Its methods are safe for concurrent use.
@@ -93,7 +93,7 @@ func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, clock: o.Clock, router: o.Router, admit: o.Admit, log: o.Log, now: o.Now,
 		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(), turns: newTurnstiles(), presence: o.Presence,
-		lag: o.Store.Inbox.Lag(), gate: overload.NewGate(o.Busy),
+		lag: o.Store.Inbox.Lag(), gate: overload.NewGate(o.Load),
 	}
 	if o.MaxCommits > 0 {
 		s.commits, s.capacity = semaphore.NewWeighted(int64(o.MaxCommits)), int64(o.MaxCommits)

@@ -88,9 +88,12 @@ func (d *DB) inTurn(ctx context.Context, s *statement, do func(ctx context.Conte
 	return err
 }
 
-// Busy reports whether what begins now had better be refused at once: more statements wait for their turn than are under way, or the
-// store isn't asked at all. What takes several would get no further than some of them, and be asked for again.
-func (d *DB) Busy() bool { return d.flow.busy() || d.guard.State() == breaker.Open }
+// Busy reports whether what begins now had better be refused at once: more statements wait for their turn than are under way. What
+// takes several would get no further than some of them, and be asked for again.
+func (d *DB) Busy() bool { return d.flow.busy() }
+
+// Down reports whether the store isn't asked at all, for it didn't answer.
+func (d *DB) Down() bool { return d.guard.State() == breaker.Open }
 
 // guarded executes one statement unless the breaker is open.
 func (d *DB) guarded(ctx context.Context, s *statement, do func(ctx context.Context) error) error {
