@@ -35,6 +35,7 @@ var layers = []layer{
 	{"cql", nil, "the schema is text, embedded"},
 	{"pkg/store/cqlstore", join(ports, "pkg/chat", "pkg/breaker", "cql"), "the engine knows its port, the schema that it stands on, and the house's circuit breaker"},
 	{"pkg/media/s3media", join(ports, "pkg/chat", "pkg/breaker"), "an engine knows its port and the house's circuit breaker"},
+	{"pkg/overload", []string{"pkg/chat"}, "what is refused under load knows the error it makes, not what it guards"},
 	{"pkg/breaker", nil, "a circuit breaker knows no peer"},
 	{"pkg/rediscluster", []string{"pkg/breaker"}, "the connection to Redis knows addresses and slots, not what is kept there"},
 	{"pkg/session/redissession", join(ports, "pkg/chat", "pkg/rediscluster"), "an engine knows its port and its server's connection"},
@@ -46,14 +47,14 @@ var layers = []layer{
 
 	{"pkg/router", join(ports, "pkg/chat"), "routing groups recipients by gateway; it knows neither use cases nor sockets"},
 	{"pkg/lease", join(ports, "pkg/chat"), "a node slot is held through the store's port, whatever the engine"},
-	{"pkg/service", join(ports, "pkg/chat"), "use cases never see a socket, a frame or a driver: they work on any engine behind any gateway"},
+	{"pkg/service", join(ports, "pkg/chat", "pkg/overload"), "use cases never see a socket, a frame or a driver: they work on any engine behind any gateway"},
 	{"pkg/auth", join(ports, "pkg/chat"), "sign-in stands beside the use cases, below gateway and REST"},
-	{"pkg/inbox", join(ports, "pkg/chat", "pkg/service"), "the pending log reads what the use cases wrote; it knows no socket"},
+	{"pkg/inbox", join(ports, "pkg/chat", "pkg/service", "pkg/overload"), "the pending log reads what the use cases wrote; it knows no socket"},
 
 	{"pkg/gateway/netpoll", nil, "event loops know descriptors only"},
 	{"pkg/gateway/wsconn", []string{"pkg/gateway/netpoll", "pkg/chat"}, "the WebSocket server knows bytes and frames, not chat"},
 	{"pkg/gateway/echoserver", []string{"pkg/gateway"}, "the echo build shows the gateway's sockets alone"},
-	{"pkg/gateway", join(ports, "pkg/chat", "pkg/protocol", "pkg/service", "pkg/inbox", "pkg/router", "pkg/auth"), "the gateway stands on the use cases, beside REST; engines are app's choice"},
+	{"pkg/gateway", join(ports, "pkg/chat", "pkg/protocol", "pkg/service", "pkg/inbox", "pkg/router", "pkg/auth", "pkg/overload"), "the gateway stands on the use cases, beside REST; engines are app's choice"},
 	{"pkg/httpapi", join(ports, "pkg/chat", "pkg/protocol", "pkg/service", "pkg/auth", "pkg/inbox"), "REST stands on the use cases, beside the gateway; engines are app's choice"},
 
 	{"pkg/webui", nil, "the web client's files are the same for everyone: what serves them knows no chat"},
