@@ -23,6 +23,8 @@ const (
 	saveAfter = 5 * time.Second // behind the horizon
 	// stepEvery is how long after a step a device that isn't quiet has its next.
 	stepEvery = int64(1000)
+	// putOffEvery is that while verify reads are put off.
+	putOffEvery = int64(6000)
 	// verifyPage is how many events one verify read takes at a time, and maxVerifyPages how many such reads a step makes.
 	verifyPage     = 500
 	maxVerifyPages = 8
@@ -79,7 +81,11 @@ func (d *Device) planLocked(failed bool) {
 		return // the step that waits plans
 	}
 	if failed || d.state != live || d.batch || !d.quietLocked() || d.reread() {
-		d.log.scheduleBusy(d, d.log.mono()+stepEvery)
+		every := stepEvery
+		if d.state == live && d.synced && d.log.o.Load.Any() {
+			every = putOffEvery // it would find no more to do before
+		}
+		d.log.scheduleBusy(d, d.log.mono()+every)
 		return
 	}
 	d.main.rest()
