@@ -7,6 +7,7 @@ import (
 
 	"github.com/murre-chat/murre/pkg/chat"
 	"github.com/murre-chat/murre/pkg/chat/id"
+	"github.com/murre-chat/murre/pkg/overload"
 	"github.com/murre-chat/murre/pkg/store"
 )
 
@@ -202,9 +203,9 @@ func TestSchedule(t *testing.T) {
 	if l.busy[0] != &ds[3] {
 		t.Error("the earliest isn't first")
 	}
-	l.scheduleIdle(&ds[5])
-	l.scheduleIdle(&ds[6])
-	l.scheduleIdle(&ds[7])
+	l.scheduleIdle(&ds[5], 1)
+	l.scheduleIdle(&ds[6], 1)
+	l.scheduleIdle(&ds[7], 1)
 	l.unschedule(&ds[6])
 	l.unschedule(&ds[6])
 	if l.idle.head != &ds[5] || l.idle.tail != &ds[7] || ds[5].next != &ds[7] || ds[7].prev != &ds[5] || len(l.busy) != 17 {
@@ -219,8 +220,58 @@ func TestSchedule(t *testing.T) {
 		last = d.due
 		l.unschedule(d)
 	}
-	l.ReadAll(time.Second)
-	if len(l.busy) != 2 || l.idle.head != nil {
-		t.Errorf("%d busy after ReadAll", len(l.busy))
+}
+
+// ReadAll lets idle devices be read one after the other, those idle for longest first, each once, and nobody while there is too
+// much to do.
+func TestReadAllReadsOneAfterTheOther(t *testing.T) {
+	busy := false
+	l := New(Options{Load: overload.Signals{Busy: func() bool { return busy }}})
+	var ds [3]Device
+	for i := range ds {
+		l.scheduleIdle(&ds[i], 1)
+	}
+	next := func(now int64) (*Device, time.Duration) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.nextLocked(now)
+	}
+	l.ReadAll(3 * time.Second)
+	from := l.paced.from
+	for l.mono() == from { // what is read in ReadAll's own millisecond counts as read before
+		time.Sleep(time.Millisecond)
+	}
+	busy = true
+	if d, wait := next(from); d != nil || wait != time.Second {
+		t.Errorf("while there is too much to do: %p, %v", d, wait)
+	}
+	busy = false
+	for i := range ds {
+		at := from + int64(i)*1000
+		if d, wait := next(at - 1); i > 0 && (d != nil || wait != time.Millisecond) {
+			t.Errorf("a millisecond before device %d's turn: %p, %v", i, d, wait)
+		}
+		if d, _ := next(at); d != &ds[i] {
+			t.Fatalf("%p at device %d's turn", d, i)
+		}
+		if d, _ := next(from + 5000); d != nil {
+			t.Error("two at once")
+		}
+		delete(l.rereading, &ds[i]) // its step has ended
+		read := from + 1
+		if i == 0 {
+			read = from // put off: it comes once more
+		}
+		l.scheduleIdle(&ds[i], read)
+		if i == 0 {
+			l.unschedule(&ds[0])
+		}
+	}
+	if d, wait := next(from + 10_000); d != nil || wait < time.Minute {
+		t.Errorf("all were read: %p, %v", d, wait)
+	}
+	l.scheduleIdle(&ds[0], from)
+	if d, _ := next(from + 10_000); d != &ds[0] {
+		t.Error("who was put off isn't read again")
 	}
 }

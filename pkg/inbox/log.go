@@ -99,15 +99,17 @@ type Log struct {
 	lag  time.Duration // of the store's horizon
 	all  atomic.Int64  // when ReadAll was last called: what was read before doesn't count (mono)
 
-	mu      sync.Mutex
-	ctx     context.Context // ends with Run; nil before
-	busy    dueHeap
-	idle    deviceList
-	closed  bool
-	ready   []*Device // wait for a worker, from taken on
-	taken   int
-	working int
-	ends    map[*Device]chan struct{} // closed with the end of steps that Close waits for
+	mu        sync.Mutex
+	ctx       context.Context // ends with Run; nil before
+	busy      dueHeap
+	idle      deviceList
+	paced     pace
+	rereading map[*Device]struct{} // whose step ReadAll asked for
+	closed    bool
+	ready     []*Device // wait for a worker, from taken on
+	taken     int
+	working   int
+	ends      map[*Device]chan struct{} // closed with the end of steps that Close waits for
 
 	stats Stats
 }
@@ -134,7 +136,7 @@ func New(o Options) *Log {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	l := &Log{o: o, wake: make(chan struct{}, 1), born: time.Now(), ends: make(map[*Device]chan struct{})}
+	l := &Log{o: o, wake: make(chan struct{}, 1), born: time.Now(), ends: make(map[*Device]chan struct{}), rereading: make(map[*Device]struct{})}
 	if o.Store.Inbox != nil {
 		l.lag = o.Store.Inbox.Lag()
 	}
@@ -173,26 +175,8 @@ func (l *Log) Run(ctx context.Context) error {
 // runDue starts what is due and returns how long nothing else is.
 func (l *Log) runDue() time.Duration {
 	for {
-		now := l.mono()
 		l.mu.Lock()
-		var d *Device
-		next := time.Hour
-		if len(l.busy) > 0 {
-			if top := l.busy[0]; top.due <= now {
-				d = top
-				l.unscheduleLocked(d)
-			} else {
-				next = time.Duration(top.due-now) * time.Millisecond
-			}
-		}
-		if d == nil && l.idle.head != nil {
-			if top := l.idle.head; top.due <= now {
-				d = top
-				l.unscheduleLocked(d)
-			} else {
-				next = min(next, time.Duration(top.due-now)*time.Millisecond)
-			}
-		}
+		d, next := l.nextLocked(l.mono())
 		l.mu.Unlock()
 		if d == nil {
 			return next
@@ -227,8 +211,13 @@ func (l *Log) start(d *Device) {
 // work runs steps until none waits.
 func (l *Log) work() {
 	defer l.wg.Done()
+	var d *Device
 	for {
 		l.mu.Lock()
+		if _, ok := l.rereading[d]; ok {
+			delete(l.rereading, d)
+			l.kick()
+		}
 		if len(l.ready) == l.taken {
 			l.ready, l.taken = l.ready[:0], 0
 			if cap(l.ready) > 4096 {
@@ -238,7 +227,7 @@ func (l *Log) work() {
 			l.mu.Unlock()
 			return
 		}
-		d := l.ready[l.taken]
+		d = l.ready[l.taken]
 		l.ready[l.taken] = nil
 		l.taken++
 		if l.taken >= 4096 && l.taken > len(l.ready)/2 {
@@ -253,20 +242,14 @@ func (l *Log) work() {
 	}
 }
 
-// ReadAll schedules a verify read of every device, spread over a time, after the bus may have lost something. Devices that
-// are busy, or reading now, read once more at their next step.
-func (l *Log) ReadAll(spread time.Duration) {
+// ReadAll has the log of every device read again, after the bus may have lost something. Idle ones are read within a time, one
+// after the other, later when reads take long and not while there is too much to do; those that are busy, or reading now, at
+// their next step.
+func (l *Log) ReadAll(within time.Duration) {
 	now := l.mono()
-	l.all.Store(now)
 	l.mu.Lock()
-	var all []*Device
-	for d := l.idle.head; d != nil; d = d.next {
-		all = append(all, d)
-	}
-	for i, d := range all {
-		l.unscheduleLocked(d)
-		l.busyAtLocked(d, now+int64(i)*spread.Milliseconds()/int64(len(all)))
-	}
+	l.all.Store(now)
+	l.paced = pace{from: now, spread: within.Milliseconds(), of: int64(l.idle.n)}
 	l.mu.Unlock()
 	l.kick()
 }
@@ -294,13 +277,15 @@ func (l *Log) scheduleBusy(d *Device, at int64) {
 	}
 }
 
-func (l *Log) scheduleIdle(d *Device) {
+// scheduleIdle leaves a device that was last read at a moment (mono) to itself for long.
+func (l *Log) scheduleIdle(d *Device, read int64) {
 	l.mu.Lock()
-	l.unscheduleLocked(d)
-	d.due = l.mono() + l.o.VerifyIdle.Milliseconds()
-	l.idle.push(d)
-	d.where = inIdle
+	counts := read > l.all.Load()
+	l.idleLocked(d, counts)
 	l.mu.Unlock()
+	if !counts {
+		l.kick()
+	}
 }
 
 func (l *Log) unschedule(d *Device) {

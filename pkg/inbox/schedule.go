@@ -1,6 +1,9 @@
 package inbox
 
-import "container/heap"
+import (
+	"container/heap"
+	"time"
+)
 
 type place uint8
 
@@ -37,7 +40,10 @@ func (h *dueHeap) Pop() any {
 }
 
 // deviceList is an intrusive list in due order: every idle device waits equally long.
-type deviceList struct{ head, tail *Device }
+type deviceList struct {
+	head, tail *Device
+	n          int
+}
 
 func (l *deviceList) push(d *Device) {
 	d.prev, d.next = l.tail, nil
@@ -47,9 +53,22 @@ func (l *deviceList) push(d *Device) {
 		l.head = d
 	}
 	l.tail = d
+	l.n++
+}
+
+func (l *deviceList) pushFront(d *Device) {
+	d.prev, d.next = nil, l.head
+	if l.head != nil {
+		l.head.prev = d
+	} else {
+		l.tail = d
+	}
+	l.head = d
+	l.n++
 }
 
 func (l *deviceList) remove(d *Device) {
+	l.n--
 	if d.prev != nil {
 		d.prev.next = d.next
 	} else {
@@ -69,6 +88,36 @@ func (l *Log) busyAtLocked(d *Device, at int64) {
 	heap.Push(&l.busy, d)
 }
 
+// rereadsFor is for how many idle devices one reread of ReadAll's may be under way. Each waits for the one before: in a store that
+// has much to do they take a small part, however many gateways read again.
+const rereadsFor = 20_000
+
+// pace spreads the rereads of ReadAll.
+type pace struct {
+	from, spread int64 // mono, ms
+	of, begun    int64 // devices
+}
+
+// due is when the next begins (mono).
+func (p *pace) due() int64 { return p.from + p.spread*min(p.begun, p.of)/max(p.of, 1) }
+
+// idleLocked lets a device wait until it's read again without a reason: VerifyIdle from now, or, when its last read doesn't count
+// any more, with those whom ReadAll found idle.
+func (l *Log) idleLocked(d *Device, counts bool) {
+	l.unscheduleLocked(d)
+	d.where = inIdle
+	if counts {
+		d.due = l.mono() + l.o.VerifyIdle.Milliseconds()
+		l.idle.push(d)
+		return
+	}
+	d.due = l.all.Load() + l.o.VerifyIdle.Milliseconds()
+	if h := l.idle.head; h != nil {
+		d.due = min(d.due, h.due)
+	}
+	l.idle.pushFront(d)
+}
+
 func (l *Log) unscheduleLocked(d *Device) {
 	switch d.where {
 	case inBusy:
@@ -77,4 +126,39 @@ func (l *Log) unscheduleLocked(d *Device) {
 		l.idle.remove(d)
 	}
 	d.where = nowhere
+}
+
+// nextLocked takes the device out that is due, or returns how long none is.
+func (l *Log) nextLocked(now int64) (*Device, time.Duration) {
+	next := now + time.Hour.Milliseconds()
+	if len(l.busy) > 0 {
+		d := l.busy[0]
+		if d.due <= now {
+			l.unscheduleLocked(d)
+			return d, 0
+		}
+		next = min(next, d.due)
+	}
+	d := l.idle.head
+	if d == nil {
+		return nil, time.Duration(next-now) * time.Millisecond
+	}
+	switch {
+	case d.due <= now:
+		l.unscheduleLocked(d)
+		return d, 0
+	case d.due > l.all.Load()+l.o.VerifyIdle.Milliseconds(): // read since ReadAll, and so are all behind it
+		next = min(next, d.due)
+	case len(l.rereading) >= 1+l.idle.n/rereadsFor: // the end of one of them wakes Run
+	case now < l.paced.due():
+		next = min(next, l.paced.due())
+	case l.o.Load.Any():
+		next = min(next, now+stepEvery)
+	default:
+		l.unscheduleLocked(d)
+		l.rereading[d] = struct{}{}
+		l.paced.begun++
+		return d, 0
+	}
+	return nil, time.Duration(next-now) * time.Millisecond
 }

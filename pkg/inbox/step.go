@@ -54,7 +54,8 @@ func (d *Device) step(ctx context.Context) {
 		d.mu.Lock()
 		d.again = false
 		d.mu.Unlock()
-		err = d.advance(ctx)
+		var putOff bool
+		putOff, err = d.advance(ctx)
 		d.mu.Lock()
 		more = err == nil && d.again && d.state != closed && ctx.Err() == nil
 		if !more {
@@ -62,7 +63,7 @@ func (d *Device) step(ctx context.Context) {
 			if d.awaited {
 				d.log.stepEnded(d)
 			}
-			d.planLocked(err != nil)
+			d.planLocked(err != nil, putOff)
 		}
 		d.mu.Unlock()
 	}
@@ -71,42 +72,38 @@ func (d *Device) step(ctx context.Context) {
 	}
 }
 
-// planLocked schedules the next step. d.mu is held, so that whatever happens next sees the plan, or is seen by it.
-func (d *Device) planLocked(failed bool) {
-	if d.state == closed {
+// planLocked schedules the step after one that failed, or that put off a verify read. d.mu is held, so that whatever happens next
+// sees the plan, or is seen by it.
+func (d *Device) planLocked(failed, putOff bool) {
+	switch {
+	case d.state == closed:
 		d.log.unschedule(d)
-		return
-	}
-	if d.waiting {
-		return // the step that waits plans
-	}
-	if failed || d.state != live || d.batch || !d.quietLocked() || d.reread() {
-		every := stepEvery
-		if d.state == live && d.synced && d.log.o.Load.Any() {
-			every = putOffEvery // it would find no more to do before
+	case d.waiting: // the step that waits plans
+	case putOff && !d.quietLocked():
+		d.log.scheduleBusy(d, d.log.mono()+putOffEvery)
+	case !putOff && failed || d.state != live || d.batch || !d.quietLocked():
+		d.log.scheduleBusy(d, d.log.mono()+stepEvery)
+	default:
+		d.main.rest()
+		for _, s := range d.channels {
+			s.rest()
 		}
-		d.log.scheduleBusy(d, d.log.mono()+every)
-		return
+		d.log.scheduleIdle(d, d.verified)
 	}
-	d.main.rest()
-	for _, s := range d.channels {
-		s.rest()
-	}
-	d.log.scheduleIdle(d)
 }
 
 // reread reports whether the last verify read was made useless by ReadAll. d.mu is held.
 func (d *Device) reread() bool { return d.verified <= d.log.all.Load() }
 
-func (d *Device) advance(ctx context.Context) error {
+// advance reads, stores and says what is due. It reports whether a verify read was put off.
+func (d *Device) advance(ctx context.Context) (putOff bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	d.mu.Lock()
 	if d.state == behind && d.lightLoad() {
 		d.state = catching
 	}
-	st, out := d.state, d.batch
-	putOff := d.synced && d.log.o.Load.Any()
+	st, out, synced := d.state, d.batch, d.synced
 	due := !d.synced || d.log.mono()-d.verified >= d.log.o.VerifyInterval.Milliseconds() || d.reread()
 	if d.synced && d.calm > d.log.mono() {
 		due = d.reread() // what is out is beyond the horizon still
@@ -114,25 +111,26 @@ func (d *Device) advance(ctx context.Context) error {
 	d.mu.Unlock()
 	switch {
 	case st == closed:
-		return nil
+		return false, nil
 	case st == catching && !out:
 		if err := d.catchUp(ctx); err != nil {
-			return err
+			return false, err
 		}
-	case st == live && due && putOff: // to a later step
+	case st == live && due && synced && d.log.o.Load.Any():
+		putOff = true
 	case st == live && due:
 		if err := d.verify(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if d.saveDue() {
 		if err := d.save(ctx); err != nil {
-			return err
+			return putOff, err
 		}
 	}
 	d.saySynced()
 	d.sayStale()
-	return nil
+	return putOff, nil
 }
 
 // afterwards moves the cursor of a device that has gone over what it acked last, which the horizon had not passed then: who
