@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,9 @@ import (
 
 const retrySoon = 2 * time.Second
 
+// accompanied is no service.Sole, which counts from 1.
+const accompanied = math.MaxUint32
+
 // conn is one device's connection. It implements wsconn.Peer and inbox.Sink.
 type conn struct {
 	g       *Gateway
@@ -31,6 +35,7 @@ type conn struct {
 	expires int64        // Unix milliseconds; 0: the sign-in slides
 	opening *opening
 	ended   atomic.Uint32 // the code to close with as soon as it is open; 0: none
+	sole    atomic.Uint32 // service.Sole of the device; accompanied once its user's devices have changed
 	dev     inbox.Device
 	pinged  atomic.Int64 // when a sign of life was asked for (Gateway.mono); 0: it isn't
 
@@ -200,7 +205,11 @@ func (c *conn) entry() session.Entry {
 }
 
 func (c *conn) caller() service.Caller {
-	return service.Caller{User: c.user, Device: c.device, Session: c.session}
+	who := service.Caller{User: c.user, Device: c.device, Session: c.session}
+	if sole := c.sole.Load(); sole != accompanied {
+		who.Sole = service.Sole(sole)
+	}
+	return who
 }
 
 // enter puts the connection into hub, presence and registry, before anything of its device is read: what is sent from now on

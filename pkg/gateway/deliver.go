@@ -129,10 +129,18 @@ func encode(p *chat.Push, status chat.Status) []byte {
 	})
 }
 
+// accompany notes that a connection's user has another device, or had one: what was known of them is to be read again.
+func accompany(c *conn) { c.sole.Store(accompanied) }
+
 // control carries out an order to gateways.
 func (g *Gateway) control(p *chat.Push) {
 	g.o.Service.Invalidate(p)
 	switch p.Control.Kind {
+	case chat.ControlNewDevice:
+		for _, u := range p.Recipients {
+			g.hub.of(u, accompany)
+		}
+		return
 	case chat.ControlRevoked:
 	case chat.ControlReplaced:
 		g.replaced(p)

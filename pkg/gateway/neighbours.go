@@ -100,6 +100,7 @@ func (g *Gateway) Changed(e *store.ChangeEntry) {
 			}
 		})
 	case store.LogDevice:
+		g.hub.of(e.User, accompany)
 		if e.Removed {
 			g.hub.of(e.User, func(c *conn) {
 				if c.device == e.Device {

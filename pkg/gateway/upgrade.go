@@ -105,10 +105,11 @@ func (g *Gateway) calm(ctx context.Context) {
 // store has too much to do fails here, before the connection is open: who isn't let in costs least.
 func (c *conn) look(ctx context.Context, r *wsconn.Request) error {
 	name, kind := describe(r)
-	row, err := c.g.o.Service.OpenDevice(ctx, c.caller(), name, kind)
+	row, sole, err := c.g.o.Service.OpenDevice(ctx, c.caller(), name, kind)
 	if err != nil {
 		return err
 	}
+	c.sole.CompareAndSwap(0, uint32(sole)) // unless another device came meanwhile
 	o := c.opening
 	o.place = c.g.o.Inbox.Place(row, o.back)
 	if o.pending, err = c.g.o.Inbox.Look(ctx, &o.place); err != nil {

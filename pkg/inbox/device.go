@@ -275,11 +275,15 @@ func (d *Device) Offer(p *chat.Push) bool {
 		return false
 	}
 	first := d.quietLocked()
-	if lag := d.log.lag; first && lag > 0 {
-		// A read now would stop at the horizon, before this event: wait until it may pass.
-		d.calm = d.log.mono() + (lag + time.Second).Milliseconds()
-	}
 	w := s.busy()
+	if lag := d.log.lag; lag > 0 {
+		// A read now would stop at the horizon, before this event: wait until it may pass, and what comes meanwhile, too.
+		now := d.log.mono()
+		if w.since == 0 {
+			w.since = now
+		}
+		d.calm = max(d.calm, min(now, w.since+gather.Milliseconds())+(lag+time.Second).Milliseconds())
+	}
 	if len(w.flight) >= MaxInflight || len(w.acked) >= maxAcked {
 		d.state, d.missed = behind, true
 		d.mu.Unlock()
@@ -387,8 +391,9 @@ func (d *Device) ack(a wanted) {
 	for _, s := range d.channels {
 		acked = s.take(&a, acked)
 	}
-	step := false
+	step, moved := false, false
 	if len(acked) > 0 {
+		moved = d.log.lag > 0 && d.state != closed && slices.ContainsFunc(acked, func(f flight) bool { return f.event <= d.main.readTo })
 		d.progress = d.log.mono()
 		if d.batch && !d.batchOut() {
 			d.batch, step = false, true
@@ -405,6 +410,8 @@ func (d *Device) ack(a wanted) {
 	}
 	if step {
 		d.kick()
+	} else if moved { // the cursor, which is to be stored
+		d.log.scheduleBusy(d, d.log.mono()+stepEvery)
 	}
 }
 

@@ -20,8 +20,10 @@ const (
 	saveEvery = 10
 	// saveAfter is how old what was acked first must be for that: soon after the horizon a verify read moves the cursor past it, and
 	// what was acked beyond need never be stored.
-	saveAfter = 5 * time.Second // behind the horizon
-	// stepEvery is how long after a step a device that isn't quiet has its next.
+	saveAfter = 20 * time.Second // behind the horizon
+	// gather is for how long after something went out to a device that was quiet its verify read may be put off by what follows.
+	gather = 10 * time.Second
+	// stepEvery is how long after a step a device that has more to do has its next, at least.
 	stepEvery = int64(1000)
 	// putOffEvery is that while verify reads are put off.
 	putOffEvery = int64(6000)
@@ -82,7 +84,7 @@ func (d *Device) planLocked(failed, putOff bool) {
 	case putOff && !d.quietLocked():
 		d.log.scheduleBusy(d, d.log.mono()+putOffEvery)
 	case !putOff && failed || d.state != live || d.batch || !d.quietLocked():
-		d.log.scheduleBusy(d, d.log.mono()+stepEvery)
+		d.log.scheduleBusy(d, d.nextLocked(failed))
 	default:
 		d.main.rest()
 		for _, s := range d.channels {
@@ -90,6 +92,24 @@ func (d *Device) planLocked(failed, putOff bool) {
 		}
 		d.log.scheduleIdle(d, d.verified)
 	}
+}
+
+// nextLocked is when a device that isn't quiet has something to do (Log.mono), stepEvery from now at the earliest. d.mu is held.
+func (d *Device) nextLocked(failed bool) int64 {
+	l := d.log
+	now := l.mono()
+	soon := now + stepEvery
+	if l.lag == 0 || failed || d.state != live || d.batch || d.back || !d.synced || d.reread() {
+		return soon
+	}
+	next := max(d.calm, d.verified+l.o.VerifyInterval.Milliseconds())
+	if d.unacked() > 0 {
+		next = min(next, d.progress+staleAfter.Milliseconds()+1)
+	}
+	if d.main.ackedBeyond() {
+		next = min(next, now+d.main.w.acked[0].event.Time().Add(l.lag+saveAfter).Sub(l.o.Now()).Milliseconds())
+	}
+	return max(soon, next)
 }
 
 // reread reports whether the last verify read was made useless by ReadAll. d.mu is held.

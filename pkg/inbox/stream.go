@@ -26,6 +26,7 @@ type traffic struct {
 	joins  []join         // reads that a join still owes
 	late   []ack          // messages passed by the cursor whose delivery isn't proved yet
 	proof  chat.MessageID // messages up to it have no event beyond readTo
+	since  int64          // when something went out after nothing (Log.mono)
 	dirty  bool           // acked grew since it was last stored
 	moved  bool           // the cursor passed something since it was last stored
 	// What a verify read found missing, up to suspect, is overdue at suspectAt: its live push had its time.

@@ -17,9 +17,11 @@ const (
 	// maxEnvelopes is how many go out in one publish.
 	maxEnvelopes = 256
 	// A sequence number is repeated repeats times, repeatEvery apart, repeatAfter the last publish: so a lost last push
-	// shows too.
+	// shows too. Where there are so many gateways that each says something to another less often than that, repeatAfter is
+	// repeatEach for each of them: else more is repeated than said.
 	repeats     = 3
 	repeatAfter = 2 * time.Second
+	repeatEach  = 100 * time.Millisecond
 	repeatEvery = 5 * time.Second
 	// holeEvery is how often at most all gateways are told that something was lost on the way to one of them.
 	holeEvery = 10 * time.Second
@@ -188,9 +190,11 @@ func (r *Router) repeatDue(ctx context.Context, now time.Time) {
 	}
 	var all []due
 	r.mu.Lock()
+	after := max(repeatAfter, time.Duration(len(r.out))*repeatEach)
+	every := max(repeatEvery, 3*after)
 	for id, d := range r.out {
 		d.mu.Lock()
-		wait := repeatAfter + time.Duration(d.repeated)*repeatEvery
+		wait := after + time.Duration(d.repeated)*every
 		switch idle := now.Sub(d.last); {
 		case d.publishing || d.seq == 0:
 		case d.repeated < repeats && idle >= wait:

@@ -34,6 +34,9 @@ type caches struct {
 	devices *cache[chat.UserID, []chat.DeviceID]
 	users   *cache[chat.UserID, chat.User]
 
+	// epoch counts the times that everything was forgotten, from 1.
+	epoch atomic.Uint32
+
 	start      time.Time
 	polledMono atomic.Int64 // since start; 0 = never
 	polledWall atomic.Int64 // Unix ms
@@ -44,7 +47,7 @@ type caches struct {
 }
 
 func newCaches(now time.Time) *caches {
-	return &caches{
+	c := &caches{
 		members: newCache[chat.ConversationID](memberRowsCached, func(m *chat.Membership) int { return 4 + len(m.Members) }),
 		blocks:  newCache[chat.UserID](listsCached, func(b []chat.UserID) int { return 1 + len(b) }),
 		devices: newCache[chat.UserID, []chat.DeviceID](listsCached, nil),
@@ -52,6 +55,8 @@ func newCaches(now time.Time) *caches {
 		start:   now.Add(-time.Hour), // so that no reading has the monotonic time 0
 		applied: make(map[chat.EventID]struct{}),
 	}
+	c.epoch.Store(1)
+	return c
 }
 
 // valid reports whether the caches may be believed now.
@@ -65,6 +70,7 @@ func (c *caches) valid(now time.Time) bool {
 }
 
 func (c *caches) clear() {
+	c.epoch.Add(1)
 	c.members.clear()
 	c.blocks.clear()
 	c.devices.clear()
@@ -144,6 +150,18 @@ func (s *Service) devices(ctx context.Context, user chat.UserID) ([]chat.DeviceI
 		return ids, nil
 	}
 	return s.caches.devices.load(ctx, user, read)
+}
+
+// hasOther reports whether a caller has another device than the one that asks.
+func (s *Service) hasOther(ctx context.Context, c Caller) (bool, error) {
+	if c.Sole != 0 && Sole(s.caches.epoch.Load()) == c.Sole && s.caches.valid(s.now()) {
+		return false, nil
+	}
+	devices, err := s.devices(ctx, c.User)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(devices, func(d chat.DeviceID) bool { return d != c.Device }), nil
 }
 
 // users returns the public parts of those users among ids who exist.

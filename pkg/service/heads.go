@@ -17,6 +17,8 @@ const (
 	// somebody lists the conversation.
 	maxHeads = 1 << 16
 	headPage = 500
+	// headsPutOff is how many times writing them is put off while the store has too much to do.
+	headsPutOff = 10
 )
 
 // heads gathers the newest message of each conversation, for lists, and writes them behind. They hold no text: a
@@ -57,7 +59,7 @@ func (h *heads) last(c chat.ConversationID) chat.MessageID {
 func (s *Service) runHeads(ctx context.Context) {
 	t := time.NewTicker(headDelay)
 	defer t.Stop()
-	for {
+	for putOff := 0; ; {
 		select {
 		case <-ctx.Done():
 			flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), AckDeadline)
@@ -65,6 +67,11 @@ func (s *Service) runHeads(ctx context.Context) {
 			s.flushHeads(flush)
 			return
 		case <-t.C:
+			if putOff < headsPutOff && s.gate.Busy() {
+				putOff++
+				continue
+			}
+			putOff = 0
 			write, cancel := context.WithTimeout(ctx, AckDeadline)
 			s.flushHeads(write)
 			cancel()

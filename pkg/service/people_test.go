@@ -167,7 +167,7 @@ func TestRemoveDevice(t *testing.T) {
 	second := p
 	second.Device, second.Session = chat.NewDeviceID(time.Now()), [32]byte{1}
 	r.code(r.store.Sessions.Put(ctx, chat.Session{TokenHash: second.Session, User: p.User, Expires: 1 << 50}), 0)
-	_, err := r.OpenDevice(ctx, second, "laptop", "test")
+	_, _, err := r.OpenDevice(ctx, second, "laptop", "test")
 	r.code(err, 0)
 	if ids, err := r.devices(ctx, p.User); err != nil || len(ids) != 2 {
 		t.Fatal(ids, err)
@@ -194,6 +194,52 @@ func TestRemoveDevice(t *testing.T) {
 	r.code(err, 0)
 	if len(list) != 1 || list[0].ID != p.Device {
 		t.Fatalf("%+v", list)
+	}
+}
+
+// TestADeviceThatNobodyWasToldOf: a server ends after it has written a second device and before it tells of it. Once the device
+// comes back all know, also those who hold the first for the only one.
+func TestADeviceThatNobodyWasToldOf(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	p := r.people(2)
+	me := p[0]
+	conv := r.create(me, chat.Direct, "", p[1])
+	send := func() SendResult {
+		t.Helper()
+		res, err := r.Send(ctx, me, SendRequest{Conversation: conv, ClientMessage: chat.NewClientMessageID(r.now()), Content: "x", ContentType: chat.Text})
+		r.code(err, 0)
+		return res
+	}
+	var err error
+	_, me.Sole, err = r.OpenDevice(ctx, me, "phone", "test")
+	r.code(err, 0)
+	if me.Sole == 0 {
+		t.Fatal("a user's only device isn't known to be")
+	}
+	if res := send(); res.Event != 0 {
+		t.Fatal("a message was logged for its sender's only device")
+	}
+	second := Caller{User: me.User, Device: chat.NewDeviceID(time.Now())}
+	made := r.now().UnixMilli()
+	r.code(r.store.Devices.Put(ctx, chat.Device{User: me.User, ID: second.Device, CreatedAt: made, SeenAt: made}), 0)
+	if _, sole, err := r.OpenDevice(ctx, second, "laptop", "test"); err != nil || sole != 0 {
+		t.Fatal(sole, err)
+	}
+	entries, _, err := r.store.Changes.Since(ctx, 1, 100)
+	r.code(err, 0)
+	if !slices.ContainsFunc(entries, func(e store.ChangeEntry) bool { return e.Kind == store.LogDevice && e.Device == second.Device }) {
+		t.Error("gateways that were not told live won't know")
+	}
+	if told := r.pushes.take(chat.PushControl); len(told) != 1 || told[0].Control.Kind != chat.ControlNewDevice {
+		t.Fatalf("%+v", told)
+	}
+	me.Sole = 0 // as the gateway does when it's told
+	if res := send(); res.Event == 0 {
+		t.Error("a message isn't in the log of its sender's other device")
+	}
+	if _, _, err := r.OpenDevice(ctx, second, "laptop", "test"); err != nil || len(r.pushes.take(chat.PushControl)) != 0 {
+		t.Error("told twice")
 	}
 }
 

@@ -92,7 +92,7 @@ func (r *receiver) Gap(chat.EventID) { r.o.t.Error("a gap") }
 func (r *receiver) Stale()           {}
 
 func (o *outage) connect(s *server, c Caller) (*receiver, error) {
-	row, err := s.OpenDevice(context.Background(), c, "phone", "test")
+	row, _, err := s.OpenDevice(context.Background(), c, "phone", "test")
 	if err != nil {
 		return nil, err
 	}

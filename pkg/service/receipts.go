@@ -14,6 +14,9 @@ import (
 const (
 	// receiptDelay is how long receipts gather before they are written and pushed.
 	receiptDelay = 100 * time.Millisecond
+	// receiptAgain is how long they wait besides when the store didn't take them: a busy one isn't to be asked for all of them again
+	// at once.
+	receiptAgain = 2 * time.Second
 	// maxReceipts is how many live statuses gather at most; beyond it they are dropped (a client finds them in /receipts).
 	maxReceipts = 50_000
 	// maxMarks is how many watermarks wait to be stored at most; beyond it delivered marks are dropped and reads refused.
@@ -63,6 +66,7 @@ func newReceipts() *receipts {
 // Delivered says that a device of by has acked messages of sender. It is best effort and only shown live; what is
 // stored follows the verified cursor (MarkDelivered).
 func (s *Service) Delivered(by, sender chat.UserID, conv chat.ConversationID, m chat.MessageID) {
+	s.recents.noteMessage(conv, m)
 	if by == sender {
 		return
 	}
@@ -109,22 +113,26 @@ func (s *Service) Read(ctx context.Context, c Caller, conv chat.ConversationID, 
 		return nil
 	}
 	s.merge(to)
-	before, err := s.store.Watermarks.Get(ctx, conv, c.User)
-	if err != nil {
-		return chat.Unavailable("read a watermark", err)
+	k := markKey{conv: conv, user: c.User}
+	before := s.recents.readTo(k)
+	if before == 0 && m.Conversation.Kind != chat.Direct { // between two it is one person who is told, whatever was read before
+		mark, err := s.store.Watermarks.Get(ctx, conv, c.User)
+		if err != nil {
+			return chat.Unavailable("read a watermark", err)
+		}
+		before = mark.ReadTo
 	}
-	if to <= before.ReadTo {
+	if to <= before {
 		return nil
 	}
 	r := s.receipts
-	k := markKey{conv: conv, user: c.User}
 	r.mu.Lock()
 	if !r.mark(store.Mark{Conversation: conv, User: c.User, ReadTo: to}) {
 		r.mu.Unlock()
 		return chat.Unavailable("keep a read mark", errors.New("too many wait to be stored"))
 	}
 	if old, ok := r.reads[k]; !ok || old.to < to {
-		from := before.ReadTo
+		from := before
 		if ok {
 			from = min(from, old.from)
 		}
@@ -140,6 +148,9 @@ func (s *Service) Read(ctx context.Context, c Caller, conv chat.ConversationID, 
 func (s *Service) lastUpTo(ctx context.Context, c *chat.Conversation, me chat.Member, upTo chat.MessageID) (chat.MessageID, error) {
 	if upTo <= me.JoinedID {
 		return 0, nil
+	}
+	if s.recents.holds(c.ID, upTo) {
+		return upTo, nil
 	}
 	_, err := s.store.Messages.Message(ctx, store.Ref{Conversation: c.ID, Kind: c.Kind, Message: upTo})
 	if err == nil {
@@ -189,17 +200,25 @@ func (s *Service) runReceipts(ctx context.Context) {
 			return
 		case <-s.receipts.kick:
 		}
-		t := time.NewTimer(receiptDelay)
-		select {
-		case <-ctx.Done():
-		case <-t.C:
+		pause(ctx, receiptDelay)
+		if !s.flushReceipts(context.WithoutCancel(ctx)) {
+			pause(ctx, receiptAgain)
 		}
-		t.Stop()
-		s.flushReceipts(context.WithoutCancel(ctx))
 	}
 }
 
-func (s *Service) flushReceipts(ctx context.Context) {
+// pause waits for a time, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// flushReceipts stores and tells what has gathered. It reports false when it couldn't be stored, and so is kept.
+func (s *Service) flushReceipts(ctx context.Context) bool {
 	r := s.receipts
 	r.mu.Lock()
 	delivered, marks, reads := r.delivered, r.marks, r.reads
@@ -216,23 +235,37 @@ func (s *Service) flushReceipts(ctx context.Context) {
 		}
 	}
 	if len(marks) == 0 {
-		return
+		return true
 	}
 	list := make([]store.Mark, 0, len(marks))
-	for _, m := range marks {
-		list = append(list, m)
+	for k, m := range marks {
+		if m.DeliveredTo <= max(m.ReadTo, s.recents.readTo(k)) {
+			m.DeliveredTo = 0 // who read it has it
+		}
+		if m.DeliveredTo != 0 || m.ReadTo != 0 {
+			list = append(list, m)
+		}
+	}
+	if len(list) == 0 {
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, AckDeadline)
 	defer cancel()
 	if err := s.store.Watermarks.Put(ctx, list); err != nil {
 		s.log.Warn("store receipts, will try again", "marks", len(list), "error", err)
 		s.keepReceipts(list, reads)
-		return
+		return false
+	}
+	for i := range list {
+		if m := &list[i]; m.ReadTo != 0 {
+			s.recents.noteRead(markKey{m.Conversation, m.User}, m.ReadTo)
+		}
 	}
 	senders := make(map[readRange][]chat.UserID)
 	for k, rd := range reads {
 		s.pushRead(ctx, k, rd, senders)
 	}
+	return true
 }
 
 // keepReceipts puts back what could not be written, as far as there is room; newer marks win.

@@ -83,16 +83,57 @@ func TestWatermarksOnlyMoveForward(t *testing.T) {
 	conv := r.create(p[0], chat.Direct, "", p[1])
 	one, two := r.send(p[0], conv, "1"), r.send(p[0], conv, "2")
 	for _, to := range []chat.MessageID{two.ID, one.ID} {
+		r.MarkDelivered(p[1].User, conv, to)
+		r.flushReceipts(t.Context())
+	}
+	for _, to := range []chat.MessageID{two.ID, one.ID} {
 		if err := r.Read(t.Context(), p[1], conv, to); err != nil {
 			t.Fatal(err)
 		}
-		r.MarkDelivered(p[1].User, conv, to)
+		r.flushReceipts(t.Context())
 	}
-	r.flushReceipts(t.Context())
-	r.MarkDelivered(p[1].User, conv, one.ID)
-	r.flushReceipts(t.Context())
 	w, err := r.store.Watermarks.Get(t.Context(), conv, p[1].User)
 	if err != nil || w.ReadTo != two.ID || w.DeliveredTo != two.ID {
+		t.Errorf("%+v %v", w, err)
+	}
+}
+
+// TestWhatWasReadIsntStoredAsDelivered: nor is a message that came this way, or a mark that was stored, asked for.
+func TestWhatWasReadIsntStoredAsDelivered(t *testing.T) {
+	r, f := faulty(t)
+	p := r.people(2)
+	conv := r.create(p[0], chat.Direct, "", p[1])
+	one, two := r.send(p[0], conv, "1"), r.send(p[0], conv, "2")
+	r.Delivered(p[1].User, p[0].User, conv, one.ID)
+	f.Add(faultstore.Fault{Op: "Messages.Message"})
+	f.Add(faultstore.Fault{Op: "Watermarks.Get"})
+	read := func() {
+		t.Helper()
+		if err := r.Read(t.Context(), p[1], conv, one.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read()
+	r.MarkDelivered(p[1].User, conv, one.ID)
+	if !r.flushReceipts(t.Context()) {
+		t.Fatal("not stored")
+	}
+	f.Clear()
+	w, err := r.store.Watermarks.Get(t.Context(), conv, p[1].User)
+	if err != nil || w.ReadTo != one.ID || w.DeliveredTo != 0 {
+		t.Errorf("%+v %v", w, err)
+	}
+	r.pushes.take(0)
+	f.Add(faultstore.Fault{Op: "Watermarks.Put"})
+	r.MarkDelivered(p[1].User, conv, one.ID)
+	read()
+	if !r.flushReceipts(t.Context()) || len(r.pushes.take(chat.PushStatus)) != 0 {
+		t.Error("what is known was stored or told again")
+	}
+	f.Clear()
+	r.MarkDelivered(p[1].User, conv, two.ID)
+	r.flushReceipts(t.Context())
+	if w, err = r.store.Watermarks.Get(t.Context(), conv, p[1].User); err != nil || w.DeliveredTo != two.ID {
 		t.Errorf("%+v %v", w, err)
 	}
 }

@@ -97,7 +97,7 @@ func (r *rig) people(n int) []Caller {
 			r.t.Fatal(err)
 		}
 		out[i] = Caller{User: u.ID, Device: chat.NewDeviceID(time.Now())}
-		if _, err := r.OpenDevice(context.Background(), out[i], "phone", "test"); err != nil {
+		if _, _, err := r.OpenDevice(context.Background(), out[i], "phone", "test"); err != nil {
 			r.t.Fatal(err)
 		}
 	}

@@ -184,12 +184,9 @@ func (s *Service) commit(ctx context.Context, c Caller, m *chat.Membership, msg 
 				recipients = append(recipients, mem.User)
 			}
 		}
-		devices, err := s.devices(ctx, c.User)
-		if err != nil {
+		var err error
+		if own, err = s.hasOther(ctx, c); err != nil {
 			return SendResult{}, chat.Unavailable("read the sender's devices", err)
-		}
-		for _, d := range devices {
-			own = own || d != c.Device
 		}
 		if own {
 			recipients = append(recipients, c.User)

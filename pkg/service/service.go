@@ -32,7 +32,12 @@ type Caller struct {
 	Session [32]byte      // hash of the token; zero for external identities
 	// Since is when the connection began, or a later send on it ended unknown; zero over REST.
 	Since time.Time
+	// Sole is what OpenDevice said of the device, as long as no device of the user was added or removed since; else 0.
+	Sole Sole
 }
+
+// Sole, when not 0, says that a device was its user's only one when it was opened. It counts for as long as what is cached does.
+type Sole uint32
 
 // Clock makes ids.
 type Clock interface {
@@ -75,6 +80,7 @@ type Service struct {
 	receipts *receipts
 	caches   *caches
 	heads    *heads
+	recents  *recents
 	turns    *turnstiles
 	presence presence.Presence
 	typing   *presence.Typing
@@ -92,7 +98,7 @@ func New(o Options) *Service {
 	}
 	s := &Service{
 		store: o.Store, clock: o.Clock, router: o.Router, admit: o.Admit, log: o.Log, now: o.Now,
-		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(), turns: newTurnstiles(), presence: o.Presence,
+		receipts: newReceipts(), caches: newCaches(o.Now()), heads: newHeads(), recents: new(recents), turns: newTurnstiles(), presence: o.Presence,
 		lag: o.Store.Inbox.Lag(), gate: overload.NewGate(o.Load),
 	}
 	if o.MaxCommits > 0 {
