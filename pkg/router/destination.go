@@ -184,34 +184,45 @@ func (r *Router) tellOfLost(now time.Time) {
 }
 
 func (r *Router) repeatDue(ctx context.Context, now time.Time) {
-	type due struct {
-		d *destination
-		e bus.Envelope
-	}
-	var all []due
+	var due []*destination
 	r.mu.Lock()
 	after := max(repeatAfter, time.Duration(len(r.out))*repeatEach)
 	every := max(repeatEvery, 3*after)
 	for id, d := range r.out {
 		d.mu.Lock()
-		wait := after + time.Duration(d.repeated)*every
 		switch idle := now.Sub(d.last); {
 		case d.publishing || d.seq == 0:
-		case d.repeated < repeats && idle >= wait:
-			d.repeated++
-			all = append(all, due{d, bus.Envelope{From: r.o.Self, Seq: d.seq}})
+		case d.repeated < repeats && idle >= after+time.Duration(d.repeated)*every:
+			due = append(due, d)
 		case idle > forgetAfter:
 			delete(r.out, id)
 		}
 		d.mu.Unlock()
 	}
 	r.mu.Unlock()
-	for _, one := range all {
-		if err := r.send(ctx, one.d, []bus.Envelope{one.e}); err != nil && !errors.Is(err, bus.ErrNoReceiver) {
-			// It didn't go out, so it doesn't count: what was lost before must show once the bus is back.
-			one.d.mu.Lock()
-			one.d.repeated = max(0, one.d.repeated-1)
-			one.d.mu.Unlock()
-		}
+	for _, d := range due {
+		r.sayAgain(ctx, d)
 	}
+}
+
+// sayAgain says how far the numbers have come, as a publisher does: a push that overtook it would be taken for a hole.
+func (r *Router) sayAgain(ctx context.Context, d *destination) {
+	d.mu.Lock()
+	if d.publishing {
+		d.mu.Unlock()
+		return
+	}
+	d.publishing = true
+	d.repeated++
+	e := bus.Envelope{From: r.o.Self, Seq: d.seq}
+	d.mu.Unlock()
+	err := r.send(ctx, d, []bus.Envelope{e})
+	d.mu.Lock()
+	if err != nil && !errors.Is(err, bus.ErrNoReceiver) {
+		// It didn't go out, so it doesn't count: what was lost before must show once the bus is back.
+		d.repeated = max(0, d.repeated-1)
+	}
+	d.mu.Unlock()
+	r.wg.Add(1)
+	go r.publish(ctx, d) // what came meanwhile
 }

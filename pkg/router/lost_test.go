@@ -152,3 +152,41 @@ func TestWhatCouldNotBePublishedIsSeenAfterwards(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// slow is a bus on which it takes a while to say how far the numbers have come.
+type slow struct{ bus.Bus }
+
+func (s slow) Publish(ctx context.Context, to session.GatewayID, batch ...bus.Envelope) error {
+	if batch[0].Push == nil {
+		time.Sleep(time.Second)
+	}
+	return s.Bus.Publish(ctx, to, batch...)
+}
+
+// TestNothingOvertakesARepeatedNumber: what is pushed while a number is said again comes after it, and nobody takes it for a hole.
+func TestNothingOvertakesARepeatedNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sessions, between, log := localsession.New(), localbus.New(), slog.New(slog.DiscardHandler)
+		a := router.New(router.Options{Self: one, Sessions: sessions, Bus: slow{between}, Log: log})
+		b := router.New(router.Options{Self: two, Sessions: sessions, Bus: between, Log: log})
+		gb := &gate{}
+		b.SetLocal(gb)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = a.Run(ctx) })
+		wg.Go(func() { _ = b.Run(ctx) })
+		synctest.Wait()
+		u := (&pair{sessions: sessions}).connect(t, two)
+		for n := range 200 { // some while a number is said again
+			a.Push(ctx, &chat.Push{Kind: chat.PushMessage, Recipients: []chat.UserID{u}, Event: chat.Event{ID: chat.EventID(n + 1)}, Message: &chat.Message{}})
+			time.Sleep(2300 * time.Millisecond)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if n, reread := gb.shown(); n != 200 || reread != 0 {
+			t.Errorf("%d shown, the logs were read again %d times, want 200 and never", n, reread)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
