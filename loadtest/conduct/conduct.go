@@ -171,7 +171,7 @@ func (r *run) ramp(ctx context.Context) error {
 	n := float64(len(r.crew.hands))
 	err := r.crew.each(func(h *hand) control.Command {
 		share := float64(h.to-h.from) / float64(r.sc.Users.Count)
-		return control.Command{Ramp: &control.Ramp{Rate: r.sc.Ramp.Rate * share, Window: max(1, int(float64(r.sc.Ramp.Window)/n))}}
+		return control.Command{Ramp: &control.Ramp{Rate: r.sc.Ramp.Rate * share, Window: max(1, int(float64(r.sc.Ramp.Window)/n)), Gateways: r.sc.Ramp.Gateways}}
 	})
 	if err != nil {
 		return err

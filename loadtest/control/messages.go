@@ -49,6 +49,8 @@ type Setup struct {
 type Ramp struct {
 	Rate   float64 `json:"rate"`   // connections a second of this worker
 	Window int     `json:"window"` // being made at once
+	// Gateways is at how many people come at once; 0: all.
+	Gateways int `json:"gateways,omitempty"`
 }
 
 // Chat begins the steady time.

@@ -212,6 +212,7 @@ func (s *Scenario) checkPeople(c *checker) {
 	}
 	c.atLeast(s.Ramp.Rate, 1, "ramp.rate")
 	c.want(s.Ramp.Window >= 1, "ramp.window", "is %d, want at least 1", s.Ramp.Window)
+	c.want(s.Ramp.Gateways >= 0, "ramp.gateways", "is negative")
 	c.want(s.Ramp.Settle >= 0, "ramp.settle", "is negative")
 	c.atLeast(m.Rate, 0, "messages.rate")
 	c.atLeast(m.PerUserHour, 0, "messages.perUserHour")

@@ -89,6 +89,9 @@ type Groups struct {
 type Ramp struct {
 	Rate   float64 `yaml:"rate"`   // connections a second; default 1,000
 	Window int     `yaml:"window"` // connections being made at once, over all workers; default 500
+	// Gateways is at how many gateways people come at once: one after the other is filled, in as many rows. Default 0, at all. A
+	// process that many come to does more for each waking than many that few come to.
+	Gateways int `yaml:"gateways"`
 	// Within is when the ramp must be done, or the run ends; default three times what Rate promises, and a minute.
 	Within time.Duration `yaml:"within"`
 	Settle time.Duration `yaml:"settle"` // quiet time between ramp and chat; default 2 s

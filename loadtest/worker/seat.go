@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/murre-chat/murre/loadtest/control"
@@ -70,13 +71,31 @@ func (s *seat) elsewhere(w *Worker) {
 type ramp struct {
 	rate    float64 // a second
 	window  int
-	next    int     // the seat
+	next    int     // how many have begun to
+	order   []int32 // of the seats; nil: their own
 	dialing int     // who has begun to come and was never there; one who fails goes on trying
 	at      float64 // when the next one comes, Unix ns
 }
 
 func (w *Worker) beginRamp(r *control.Ramp) {
 	w.ramp = ramp{rate: max(r.Rate, 1e-3), window: max(r.Window, 1), at: float64(time.Now().UnixNano())}
+	if r.Gateways > 0 && r.Gateways < len(w.targets) && len(w.seats) > 0 {
+		w.ramp.order = w.byGateway(r.Gateways)
+	}
+}
+
+// byGateway orders the seats so that the workers, which begin at as many gateways as are to have people coming at once, go
+// through all of them side by side.
+func (w *Worker) byGateway(together int) []int32 {
+	n := len(w.targets)
+	first := w.setup.From / len(w.seats) % together * n / together
+	turn := func(i int32) int { return (int(w.seats[i].gateway) - first + n) % n }
+	order := make([]int32, len(w.seats))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return turn(a) - turn(b) })
+	return order
 }
 
 // moreRamp lets people come who are due, and says when the next one is.
@@ -87,7 +106,12 @@ func (w *Worker) moreRamp(now int64) int64 {
 	}
 	for r.next < len(w.seats) && r.dialing < r.window && r.at <= float64(now) {
 		s := &w.seats[r.next]
-		r.next++
+		if r.order != nil {
+			s = &w.seats[r.order[r.next]]
+		}
+		if r.next++; r.next == len(w.seats) {
+			r.order = nil
+		}
 		r.at += 1e9 / r.rate
 		r.dialing++
 		s.wanted = true
