@@ -20,7 +20,8 @@ const (
 	// apart is how long that is while as many are refused as are let in; it grows with how many more are. At 10 s those who wait
 	// come a few times as often as they are let in, however many they are.
 	apart = 10 * time.Second
-	// outage is the most that is said while nothing can be done at all: when that ends, nobody shall be away for long.
+	// outage is the most that is said when nothing can be done at all. While that lasts it grows to as long as it has lasted: when
+	// it ends nobody shall be away for much longer, and those who wait shall not be what keeps it from ending.
 	outage = 5 * time.Second
 	// memory is over how long those let in and those refused are counted.
 	memory = 5 * time.Second
@@ -43,6 +44,8 @@ type Gate struct {
 	mu          sync.Mutex
 	in, refused float64 // of late: each counts less with time
 	at          time.Time
+
+	downSince, downLast time.Time // refusals while nothing could be done, with no more than memory between two
 }
 
 // NewGate makes a Gate that refuses while one of the signals says so. Without any it is nil.
@@ -62,7 +65,7 @@ func (g *Gate) Enter() error {
 	case g == nil:
 		return nil
 	case g.load.Down != nil && g.load.Down():
-		return refusal(outage)
+		return refusal(g.outage())
 	case g.load.Busy != nil && g.load.Busy():
 		return refusal(g.away())
 	}
@@ -71,6 +74,18 @@ func (g *Gate) Enter() error {
 	g.fade()
 	g.in++
 	return nil
+}
+
+// outage returns how long those are asked to stay away at most who come while nothing can be done.
+func (g *Gate) outage() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.now()
+	if now.Sub(g.downLast) > memory {
+		g.downSince = now
+	}
+	g.downLast = now
+	return min(max(now.Sub(g.downSince), outage), most)
 }
 
 // away counts one more who is refused and returns how long they are asked to stay away at most.

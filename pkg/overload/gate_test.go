@@ -53,6 +53,17 @@ func TestTheMoreAreRefusedTheLongerTheyStayAway(t *testing.T) {
 	if d := longest(1000); d > outage {
 		t.Errorf("while nothing can be done: %v", d)
 	}
+	for range 40 {
+		now = now.Add(time.Second)
+		away()
+	}
+	if d := longest(1000); d < 35*time.Second || d > 41*time.Second {
+		t.Errorf("when nothing could be done for 40 s: %v", d)
+	}
+	now = now.Add(2 * memory)
+	if d := longest(1000); d > outage {
+		t.Errorf("in a new outage: %v", d)
+	}
 	down = false
 	now = now.Add(time.Minute) // long ago
 	if d := away(); d > 10*time.Second {

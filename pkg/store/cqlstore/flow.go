@@ -12,10 +12,12 @@ import (
 // How many statements are under way at once.
 const (
 	flowStart = 256
-	flowLeast = 8
+	flowLeast = 2
 	flowMost  = 2048
-	// flowCut is what is left of the bound after a statement that wasn't answered in time.
-	flowCut = 0.7
+	// flowCut is what is left of the bound after a statement that wasn't answered in time, or took flowSlow of the time it had: those
+	// that wait for their turn then may still go to somebody who has time, and the breaker needn't open.
+	flowCut  = 0.7
+	flowSlow = 0.25
 )
 
 // outcome of a statement as far as it tells how much the store can do.
@@ -23,7 +25,7 @@ type outcome int
 
 const (
 	answered outcome = iota
-	late             // nobody answered in time
+	late             // nobody answered in time, or slowly
 	unasked          // it wasn't sent
 )
 

@@ -81,10 +81,12 @@ func (s listing) SetPreferences(ctx context.Context, user chat.UserID, l store.L
 
 // PutHeads moves heads forward.
 func (s listing) PutHeads(ctx context.Context, heads []store.Head) error {
-	return together(ctx, len(heads), func(ctx context.Context, i int) error {
+	rows := make([]bound, len(heads))
+	for i := range heads {
 		h := &heads[i]
-		return s.d.exec(ctx, headInsert, uuid(h.Conversation), int64(h.Last), uuid(h.Sender), h.Preview, stamp(id.ID(h.Last).UnixMillis()))
-	})
+		rows[i] = bound{headInsert, []any{uuid(h.Conversation), int64(h.Last), uuid(h.Sender), h.Preview, stamp(id.ID(h.Last).UnixMillis())}}
+	}
+	return s.d.write(ctx, rows)
 }
 
 // Heads returns the heads that exist.

@@ -83,8 +83,13 @@ func (d *DB) inTurn(ctx context.Context, s *statement, do func(ctx context.Conte
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	err = d.guarded(ctx, s, do)
-	d.flow.leave(outcomeOf(err))
+	o := outcomeOf(err)
+	if took := time.Since(began); o == answered && !s.once && took > time.Duration(flowSlow*float64(d.o.attempt())) {
+		o = late
+	}
+	d.flow.leave(o)
 	return err
 }
 

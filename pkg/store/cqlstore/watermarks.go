@@ -25,27 +25,21 @@ type watermarks struct{ d *DB }
 // Put moves watermarks forward. Each carries its id's time as timestamp, so the last write is the largest id, and of two ids
 // of one millisecond the larger value wins.
 func (w watermarks) Put(ctx context.Context, marks []store.Mark) error {
-	moves := make([]move, 0, len(marks))
+	rows := make([]bound, 0, len(marks))
 	for i := range marks {
 		m := &marks[i]
 		if m.DeliveredTo != 0 {
-			moves = append(moves, move{putDelivered, m, m.DeliveredTo})
+			rows = append(rows, markOf(putDelivered, m, m.DeliveredTo))
 		}
 		if m.ReadTo != 0 {
-			moves = append(moves, move{putRead, m, m.ReadTo})
+			rows = append(rows, markOf(putRead, m, m.ReadTo))
 		}
 	}
-	return w.d.each(ctx, len(moves), func(ctx context.Context, i int) error {
-		v := &moves[i]
-		return w.d.exec(ctx, v.s, micros(v.to), int64(v.to), uuid(v.of.Conversation), uuid(v.of.User))
-	})
+	return w.d.write(ctx, rows)
 }
 
-// move is one watermark to write.
-type move struct {
-	s  *statement
-	of *store.Mark
-	to chat.MessageID
+func markOf(s *statement, m *store.Mark, to chat.MessageID) bound {
+	return bound{s, []any{micros(to), int64(to), uuid(m.Conversation), uuid(m.User)}}
 }
 
 // Get returns one member's watermarks.
