@@ -14,16 +14,19 @@ import (
 )
 
 const (
-	// least and most are bounds of how long the refused are asked to stay away at most; each is told another time, from least / 2 on.
-	least = 2 * time.Second
+	// least and most bound how long the refused are asked to stay away.
+	least = time.Second
 	most  = time.Minute
-	// apart is how long that is while as many are refused as are let in; it grows with how many more are. At 10 s those who wait
-	// come a few times as often as they are let in, however many they are.
-	apart = 10 * time.Second
+	// more is how many times as many are asked to come as are let in at present: what can be done may have grown.
+	more = 1.25
+	// slowest is how many a second are asked to come at least, even if nobody is let in.
+	slowest = 2
+	// unknown is taken for how many are let in a second until that has been seen for a second.
+	unknown = 20
 	// outage is the most that is said when nothing can be done at all. While that lasts it grows to as long as it has lasted: when
 	// it ends nobody shall be away for much longer, and those who wait shall not be what keeps it from ending.
 	outage = 5 * time.Second
-	// memory is over how long those let in and those refused are counted.
+	// memory is over how long those let in are counted.
 	memory = 5 * time.Second
 )
 
@@ -41,9 +44,11 @@ type Gate struct {
 	load Signals
 	now  func() time.Time
 
-	mu          sync.Mutex
-	in, refused float64 // of late: each counts less with time
-	at          time.Time
+	mu    sync.Mutex
+	in    float64 // of late: each counts less with time
+	at    time.Time
+	since time.Time // when people began to come
+	next  time.Time // when the next one who is refused is asked to come again
 
 	downSince, downLast time.Time // refusals while nothing could be done, with no more than memory between two
 }
@@ -76,7 +81,7 @@ func (g *Gate) Enter() error {
 	return nil
 }
 
-// outage returns how long those are asked to stay away at most who come while nothing can be done.
+// outage returns how long somebody is asked to stay away who comes while nothing can be done.
 func (g *Gate) outage() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -85,22 +90,40 @@ func (g *Gate) outage() time.Duration {
 		g.downSince = now
 	}
 	g.downLast = now
-	return min(max(now.Sub(g.downSince), outage), most)
+	return least + rand.N(min(max(now.Sub(g.downSince), outage), most)-least)
 }
 
-// away counts one more who is refused and returns how long they are asked to stay away at most.
+// away returns how long the next one who is refused is asked to stay away. Each is given a time of their own, one behind the other,
+// at the rate at which people are let in: what can be done is done by those whose time has come, and the others don't keep it from
+// being done by asking.
 func (g *Gate) away() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.fade()
-	g.refused++
-	return min(max(time.Duration(float64(apart)*g.refused/max(g.in, 1)), least), most)
+	now := g.now()
+	if soonest := now.Add(least); g.next.Before(soonest) {
+		g.next = soonest
+	}
+	after := g.next.Sub(now)
+	if after > most {
+		return least + rand.N(most-least) // more wait than can come within most: some will be refused again
+	}
+	g.next = g.next.Add(time.Duration(float64(time.Second) / max(more*g.rate(now), slowest)))
+	return after
 }
 
-// refusal tells one of those who are to come again within a time, spread over all of it: all at once would be too much again, and
-// nobody for a while would leave undone what could be done.
-func refusal(within time.Duration) error {
-	return &chat.Error{Code: chat.CodeUnavailable, Message: "too much to do, try again in a moment", RetryAfter: least/2 + rand.N(within-least/2)}
+// rate is how many are let in a second, as far as that is known. g.mu is held.
+func (g *Gate) rate(now time.Time) float64 {
+	age := now.Sub(g.since)
+	if age < time.Second {
+		return unknown
+	}
+	return g.in / (memory.Seconds() * (1 - math.Exp(-age.Seconds()/memory.Seconds())))
+}
+
+// refusal tells somebody when to come again.
+func refusal(after time.Duration) error {
+	return &chat.Error{Code: chat.CodeUnavailable, Message: "too much to do, try again in a moment", RetryAfter: after}
 }
 
 // fade lets what was counted before count less. g.mu is held.
@@ -108,6 +131,9 @@ func (g *Gate) fade() {
 	now := g.now()
 	if d := now.Sub(g.at); d > 0 {
 		f := math.Exp(-d.Seconds() / memory.Seconds())
-		g.in, g.refused, g.at = g.in*f, g.refused*f, now
+		if d > 2*memory {
+			g.since = now
+		}
+		g.in, g.at = g.in*f, now
 	}
 }

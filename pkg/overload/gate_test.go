@@ -34,7 +34,7 @@ func TestTheMoreAreRefusedTheLongerTheyStayAway(t *testing.T) {
 		}
 	}
 	busy = true
-	if d := away(); d < least/2 || d > least {
+	if d := away(); d != least {
 		t.Errorf("the first was told %v", d)
 	}
 	longest := func(n int) (d time.Duration) {
@@ -43,11 +43,12 @@ func TestTheMoreAreRefusedTheLongerTheyStayAway(t *testing.T) {
 		}
 		return d
 	}
-	if d := longest(299); d < 15*time.Second || d > 30*time.Second {
-		t.Errorf("with up to three times as many refused as let in: %v", d)
+	// 100 were let in within the time that is remembered, 20 a second: 25 a second are asked to come.
+	if d := longest(299); d < 11*time.Second || d > 14*time.Second {
+		t.Errorf("the 300th was told %v", d)
 	}
 	if d := longest(10_000); d < most*9/10 || d > most {
-		t.Errorf("with a hundred times as many: %v", d)
+		t.Errorf("of more than can come: %v", d)
 	}
 	down = true
 	if d := longest(1000); d > outage {
@@ -106,7 +107,7 @@ func TestThoseWhoWaitComeSeldom(t *testing.T) {
 	if done < 50*served {
 		t.Errorf("%d were served in a minute", done)
 	}
-	if perSecond := asked / 30; perSecond > 6*served {
+	if perSecond := asked / 30; perSecond > 2*served {
 		t.Errorf("%d asked a second", perSecond)
 	}
 }
