@@ -144,7 +144,7 @@ func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	}
 	a.inbox = inbox.New(inbox.Options{
 		Store: ports, Receipts: a.service, Conversations: a.service, Logger: a.log,
-		FirstVerify: firstVerify(e), VerifyInterval: cmp.Or(a.cfg.VerifyInterval, e.verify), VerifyIdle: a.cfg.VerifyIdle, Load: e.load,
+		FirstVerify: firstVerify(e), VerifyInterval: cmp.Or(a.cfg.VerifyInterval, e.verify), VerifyIdle: a.cfg.VerifyIdle, Load: e.load.Sooner(),
 	})
 	a.sweeper = media.NewSweeper(e.blobs, ports.Media, a.log, time.Now)
 	return nil
@@ -208,7 +208,7 @@ func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config)
 	a.gateway = gateway.New(gateway.Options{
 		Self: a.self, Auth: a.auth, Origins: func(origin, host string) bool { return origins.Allowed(origin, host, true) },
 		Service: a.service, Inbox: a.inbox, Store: a.ports, Sessions: a.engines.sessions, Presence: a.engines.presence, Admit: a.engines.admission,
-		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime, Tell: a.tell(), Load: a.engines.load,
+		Log: a.log, Limits: limits, Heartbeat: a.cfg.Heartbeat, SendTime: &a.sendTime, Tell: a.tell(), Load: a.engines.load.Sooner(),
 	})
 	// In this order: a connection that opens meanwhile is in the hub before it asks whether its sign-in has ended.
 	a.service.Watch(func(e *store.ChangeEntry) {

@@ -129,7 +129,7 @@ func openCluster(ctx context.Context, cfg *config.Config, self session.GatewayID
 		local:    sessions.SetLocal,
 		settled:  hints.Settled,
 		unfit:    clock.Off,
-		load:     overload.Signals{Busy: db.Busy, Down: db.Down},
+		load:     overload.Signals{Busy: db.Busy, Near: db.NearlyBusy, Down: db.Down},
 		finder:   nothingFound{},
 		backup: func(context.Context, string) (operate.Backup, error) {
 			return operate.Backup{}, chat.Invalid("store", "a cluster is backed up with its database's own tools (nodetool snapshot), not by murre")

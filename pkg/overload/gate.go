@@ -19,8 +19,9 @@ const (
 	most  = time.Minute
 	// more is how many times as many are asked to come as are let in at present: what can be done may have grown.
 	more = 1.25
-	// slowest is how many a second are asked to come at least, even if nobody is let in.
-	slowest = 2
+	// slowest is how many a second are asked to come at least, even if nobody is let in; of those who go last so many are let in
+	// as long as others still are.
+	slowest = 4
 	// unknown is taken for how many are let in a second until that has been seen for a second.
 	unknown = 20
 	// outage is the most that is said when nothing can be done at all. While that lasts it grows to as long as it has lasted: when
@@ -33,7 +34,15 @@ const (
 // Signals say how much can be done. A nil one never says so.
 type Signals struct {
 	Busy func() bool // more is asked for than is done
+	Near func() bool // the same, or nearly
 	Down func() bool // nothing is done
+
+	full func() bool // set by Sooner: what Busy was before
+}
+
+// Sooner is what they say to those who go last: people who come must not keep those who are there from being served.
+func (s Signals) Sooner() Signals {
+	return Signals{Busy: s.Near, Near: s.Near, Down: s.Down, full: s.Busy}
 }
 
 // Any reports whether one of them says so.
@@ -45,8 +54,9 @@ type Gate struct {
 	now  func() time.Time
 
 	mu    sync.Mutex
-	in    float64 // of late: each counts less with time
-	at    time.Time
+	in    float64   // of late: each counts less with time
+	at    time.Time // of that
+	last  time.Time // when the last one was let in
 	since time.Time // when people began to come
 	next  time.Time // when the next one who is refused is asked to come again
 
@@ -61,7 +71,7 @@ func NewGate(load Signals) *Gate {
 	return &Gate{load: load, now: time.Now}
 }
 
-// Busy reports whether Enter would refuse.
+// Busy reports whether Enter would refuse most.
 func (g *Gate) Busy() bool { return g != nil && g.load.Any() }
 
 // Enter returns nil, or a *chat.Error of code UNAVAILABLE that says after how long to come again.
@@ -72,13 +82,22 @@ func (g *Gate) Enter() error {
 	case g.load.Down != nil && g.load.Down():
 		return refusal(g.outage())
 	case g.load.Busy != nil && g.load.Busy():
-		return refusal(g.away())
+		if after := g.away(); after > 0 {
+			return refusal(after)
+		}
+		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.fade()
-	g.in++
+	g.enter()
 	return nil
+}
+
+// enter lets somebody in. g.mu is held.
+func (g *Gate) enter() {
+	g.in++
+	g.last = g.at
 }
 
 // outage returns how long somebody is asked to stay away who comes while nothing can be done.
@@ -95,12 +114,16 @@ func (g *Gate) outage() time.Duration {
 
 // away returns how long the next one who is refused is asked to stay away. Each is given a time of their own, one behind the other,
 // at the rate at which people are let in: what can be done is done by those whose time has come, and the others don't keep it from
-// being done by asking.
+// being done by asking. 0: they may come in all the same, being of those who go last, of whom nobody has for a while.
 func (g *Gate) away() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.fade()
 	now := g.now()
+	if g.load.full != nil && now.Sub(g.last) >= time.Second/slowest && !g.load.full() {
+		g.enter()
+		return 0
+	}
 	if soonest := now.Add(least); g.next.Before(soonest) {
 		g.next = soonest
 	}

@@ -72,6 +72,30 @@ func TestTheMoreAreRefusedTheLongerTheyStayAway(t *testing.T) {
 	}
 }
 
+// Those who go last are refused sooner, and yet a few are let in while others are.
+func TestThoseWhoGoLast(t *testing.T) {
+	now, full := time.Now(), false
+	yes := func() bool { return true }
+	g := NewGate(Signals{Busy: func() bool { return full }, Near: yes}.Sooner())
+	g.now = func() time.Time { return now }
+	in := func() (n int) {
+		for range 100 {
+			if g.Enter() == nil {
+				n++
+			}
+			now = now.Add(100 * time.Millisecond)
+		}
+		return n
+	}
+	if n := in(); n < 30 || n > 40 {
+		t.Errorf("%d of 100 in ten seconds, want %d a second", n, slowest)
+	}
+	full = true
+	if n := in(); n != 0 {
+		t.Errorf("%d while nobody else is let in", n)
+	}
+}
+
 // However many wait, what they ask for stays near what can be done.
 func TestThoseWhoWaitComeSeldom(t *testing.T) {
 	const people, served = 5000, 50 // a second

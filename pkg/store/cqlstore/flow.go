@@ -107,11 +107,11 @@ func (f *flow) leave(o outcome) {
 	}
 }
 
-// busy reports whether more wait than are under way.
-func (f *flow) busy() bool {
+// busy reports whether more wait than a share of those that may be under way.
+func (f *flow) busy(share float64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.live > int(f.bound)
+	return f.live > int(share*f.bound)
 }
 
 // tidy drops those who have gone from the waiting, when they are many: the oldest go first, and nobody else takes them out.

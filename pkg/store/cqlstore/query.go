@@ -95,7 +95,10 @@ func (d *DB) inTurn(ctx context.Context, s *statement, do func(ctx context.Conte
 
 // Busy reports whether what begins now had better be refused at once: more statements wait for their turn than are under way. What
 // takes several would get no further than some of them, and be asked for again.
-func (d *DB) Busy() bool { return d.flow.busy() }
+func (d *DB) Busy() bool { return d.flow.busy(1) }
+
+// NearlyBusy reports whether an eighth of that waits already.
+func (d *DB) NearlyBusy() bool { return d.flow.busy(1. / 8) }
 
 // Down reports whether the store isn't asked at all, for it didn't answer.
 func (d *DB) Down() bool { return d.guard.State() == breaker.Open }
