@@ -144,7 +144,7 @@ func (a *App) assemble(jwt *auth.Verifier) (err error) {
 	}
 	a.inbox = inbox.New(inbox.Options{
 		Store: ports, Receipts: a.service, Conversations: a.service, Logger: a.log,
-		FirstVerify: firstVerify(e), VerifyInterval: cmp.Or(a.cfg.VerifyInterval, e.verify), VerifyIdle: a.cfg.VerifyIdle, Load: e.load.Sooner(),
+		FirstVerify: firstVerify(e), VerifyInterval: cmp.Or(a.cfg.VerifyInterval, e.verify), VerifyIdle: a.cfg.VerifyIdle, Load: e.load,
 	})
 	a.sweeper = media.NewSweeper(e.blobs, ports.Media, a.log, time.Now)
 	return nil

@@ -149,7 +149,11 @@ func (s *Service) devices(ctx context.Context, user chat.UserID) ([]chat.DeviceI
 	if ids, ok := s.caches.devices.get(user); ok {
 		return ids, nil
 	}
-	return s.caches.devices.load(ctx, user, read)
+	ids, err := s.caches.devices.load(ctx, user, read)
+	if err == nil && len(ids) == 0 {
+		s.caches.devices.drop(user) // nobody is told of a first one
+	}
+	return ids, err
 }
 
 // hasOther reports whether a caller has another device than the one that asks.

@@ -53,9 +53,13 @@ func (s *Service) OpenDevice(ctx context.Context, c Caller, name, kind string) (
 	if err := s.store.Devices.Put(ctx, d); err != nil {
 		return chat.Device{}, 0, chat.Unavailable("write a device", err)
 	}
-	if len(all) == 0 { // a first device is nobody's news: no sender counted on another
-		s.caches.devices.drop(c.User)
-		return d, 0, nil
+	if len(all) == 0 { // a first device is nobody's news, for no list without any is kept; but two may be the first at once
+		if all, err = s.store.Devices.List(ctx, c.User); err != nil {
+			return chat.Device{}, 0, chat.Unavailable("read devices", err)
+		}
+		if len(all) <= 1 {
+			return d, 0, nil
+		}
 	}
 	if err := s.tellOfDevice(ctx, c); err != nil {
 		return chat.Device{}, 0, err

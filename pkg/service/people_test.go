@@ -243,6 +243,30 @@ func TestADeviceThatNobodyWasToldOf(t *testing.T) {
 	}
 }
 
+// TestAFirstDeviceIsSeen: who wrote over REST before they had a device has one.
+func TestAFirstDeviceIsSeen(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	p := r.people(2)
+	u := chat.User{ID: chat.NewUserID(time.Now()), Username: "firstdevice", CreatedAt: 1, Password: "secret"}
+	r.code(r.store.Users.Create(ctx, u), 0)
+	rest := Caller{User: u.ID}
+	conv := r.create(rest, chat.Direct, "", p[1])
+	send := func() chat.EventID {
+		t.Helper()
+		res, err := r.Send(ctx, rest, SendRequest{Conversation: conv, ClientMessage: chat.NewClientMessageID(r.now()), Content: "x", ContentType: chat.Text})
+		r.code(err, 0)
+		return res.Event
+	}
+	if send() != 0 {
+		t.Error("a row in the log of somebody without a device")
+	}
+	r.code(r.store.Devices.Put(ctx, chat.Device{User: u.ID, ID: chat.NewDeviceID(time.Now()), CreatedAt: 1, SeenAt: 1}), 0) // by another gateway
+	if send() == 0 {
+		t.Error("the first device doesn't get what its user wrote elsewhere")
+	}
+}
+
 func TestRateOfOtherActions(t *testing.T) {
 	var rates [admit.NumLimits]admit.Rate
 	rates[admit.LimitOther] = admit.Rate{Count: 3, Window: time.Minute}
