@@ -228,7 +228,7 @@ func (a *App) sockets(origins auth.Origins, rest http.Handler, cert *tls.Config)
 	a.server, err = wsconn.NewServer(wsconn.Options{
 		Handler: a.gateway, HTTP: plain, Log: a.log, Listen: a.cfg.Listen, Transport: kind, Loops: a.cfg.Loops, TLS: cert,
 		TrustedProxies: a.cfg.TrustedProxies, MaxConnections: a.maxConnections(), HandshakeTimeout: a.cfg.HandshakeTimeout,
-		PingAfter: a.cfg.Heartbeat,
+		PingAfter: a.cfg.Heartbeat, Away: a.gateway.Away,
 		Limits: wsconn.Limits{
 			Message: int(a.cfg.MaxMessage), Fragments: a.cfg.MaxFragments, ControlRate: a.cfg.MaxControlRate, Outbound: int(a.cfg.OutboundQueue),
 		},

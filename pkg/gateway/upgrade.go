@@ -81,6 +81,9 @@ func (g *Gateway) admitConnection(ctx context.Context, r *wsconn.Request) (*conn
 	return c, sub, nil
 }
 
+// Away says after how long somebody is to come again whose turn to be let in didn't come.
+func (g *Gateway) Away() time.Duration { return g.gate.Away() }
+
 // calmWait is how long a connection that comes waits for the store to have less to do, and calmLook how often it looks.
 const (
 	calmWait = 2 * time.Second

@@ -100,6 +100,14 @@ func (g *Gate) enter() {
 	g.last = g.at
 }
 
+// Away returns after how long somebody is to come again who waited for their turn to Enter in vain.
+func (g *Gate) Away() time.Duration {
+	if g == nil {
+		return least
+	}
+	return max(g.away(), least)
+}
+
 // outage returns how long somebody is asked to stay away who comes while nothing can be done.
 func (g *Gate) outage() time.Duration {
 	g.mu.Lock()

@@ -171,7 +171,7 @@ func (c *Conn) Timeout(t *netpoll.Conn) {
 	case phaseHandshake:
 		c.refuse(refusedTimeout, problem(408, "the handshake took too long"))
 	case phaseUpgrading:
-		c.refuse(refusedUpgradeTimeout, problem(503, "the server is busy"))
+		c.refuse(refusedUpgradeTimeout, c.srv.busy())
 	case phaseOpen:
 		c.checkPulse(t)
 	case phaseClosing:

@@ -18,7 +18,7 @@ func (c *Conn) toHTTP(b []byte) {
 		return
 	}
 	if !s.handed.reserve(s.opt.MaxHTTP) {
-		c.refuse(refusedBusy, busy())
+		c.refuse(refusedBusy, c.srv.busy())
 		return
 	}
 	read := bytes.Clone(b)

@@ -37,10 +37,12 @@ type Options struct {
 
 	HandshakeTimeout time.Duration // from accept to the end of the request; default 5 s
 	MaxUpgradeWait   time.Duration // for Handler.Upgrade's turn; who waited longer is refused with 503; default 6 s
-	UpgradeTimeout   time.Duration // waiting for and in Handler.Upgrade; default 10 s
-	CloseTimeout     time.Duration // from our close frame to the peer's, and for the last bytes to go out; default 5 s
-	PingAfter        time.Duration // silence before a ping, with up to 10% taken off at random; default 55 s; negative: never
-	MaxMissedPings   int           // pings in a row without any sign of life before the connection closes; default 2
+	// Away says after how long somebody whose turn doesn't come is to come again; default 1 s.
+	Away           func() time.Duration
+	UpgradeTimeout time.Duration // waiting for and in Handler.Upgrade; default 10 s
+	CloseTimeout   time.Duration // from our close frame to the peer's, and for the last bytes to go out; default 5 s
+	PingAfter      time.Duration // silence before a ping, with up to 10% taken off at random; default 55 s; negative: never
+	MaxMissedPings int           // pings in a row without any sign of life before the connection closes; default 2
 
 	Limits Limits
 }

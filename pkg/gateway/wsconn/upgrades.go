@@ -2,7 +2,9 @@ package wsconn
 
 import (
 	"context"
+	"math"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -38,9 +40,10 @@ func (u *upgrades) start(ctx context.Context) {
 func (u *upgrades) add(c *Conn) {
 	o := &u.srv.opt
 	u.mu.Lock()
-	if len(u.queue)-u.head >= o.MaxUpgradeQueue {
+	late := u.head < len(u.queue) && time.Since(u.queue[u.head].at) > o.MaxUpgradeWait
+	if late || len(u.queue)-u.head >= o.MaxUpgradeQueue { // who comes behind those would wait in vain
 		u.mu.Unlock()
-		c.refuse(refusedBusy, busy())
+		c.refuse(refusedBusy, u.srv.busy())
 		return
 	}
 	ctx, cancel := context.WithTimeout(u.base, o.UpgradeTimeout)
@@ -85,7 +88,7 @@ func (u *upgrades) run(next upgrade) {
 	var refusal *Refusal
 	// Who waited long is refused at once: served in turn with too many behind them, all would be served when they have given up.
 	if next.ctx.Err() != nil || time.Since(next.at) > u.srv.opt.MaxUpgradeWait {
-		r := busy()
+		r := u.srv.busy()
 		refusal = &r
 	} else {
 		a, refusal = u.srv.opt.Handler.Upgrade(next.ctx, next.r)
@@ -104,8 +107,12 @@ func (u *upgrades) wait() {
 	}
 }
 
-func busy() Refusal {
+func (s *Server) busy() Refusal {
+	after := time.Second
+	if s.opt.Away != nil {
+		after = max(s.opt.Away(), after)
+	}
 	r := problem(http.StatusServiceUnavailable, "the server is busy")
-	r.Header = http.Header{"Retry-After": {"1"}}
+	r.Header = http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(after.Seconds())))}}
 	return r
 }
