@@ -248,10 +248,14 @@ func (w *Worker) obey(c *control.Command) (done bool, err error) {
 	return false, nil
 }
 
+// maxFired is how many timers go off before the sockets are looked at again: when thousands dial at once, those who are connected
+// must get to send their request before the server gives them up.
+const maxFired = 64
+
 // turn is called on each turn of the loop: what is due is done. It says in how long it wants to be called again.
 func (w *Worker) turn(int64) time.Duration {
 	now := time.Now().UnixNano()
-	for {
+	for range maxFired {
 		t, due := w.timers.pop(now)
 		if !due {
 			break
