@@ -1,17 +1,22 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/murre-chat/murre/deploy/native"
 	"github.com/murre-chat/murre/loadtest/conduct"
+	"github.com/murre-chat/murre/loadtest/netns"
 	"github.com/murre-chat/murre/loadtest/notation"
 	"github.com/murre-chat/murre/loadtest/progress"
 	"github.com/murre-chat/murre/loadtest/report"
@@ -56,6 +61,9 @@ The scenarios that come with Murre are in loadtest/scenarios; what each field me
 		if o.Worker, err = os.Executable(); err != nil {
 			return fmt.Errorf("find myself: %w", err)
 		}
+		if sc.Network.Own && !netns.Inside() {
+			return apart(cmd.Context(), o.Worker, sc)
+		}
 		o.Scenario, o.Log = sc, cmd.ErrOrStderr()
 		if sc.Server.Engine != scenario.Targets {
 			if _, err := os.Stat(*bin); err != nil {
@@ -89,6 +97,28 @@ The scenarios that come with Murre are in loadtest/scenarios; what each field me
 		return err
 	}
 	return cmd
+}
+
+// apart runs this command again, in a network of its own.
+func apart(ctx context.Context, self string, sc *scenario.Scenario) error {
+	if sc.Server.Engine == scenario.Cluster {
+		if err := native.Fetch(ctx, native.Versity); err != nil {
+			return fmt.Errorf("what the cluster needs: %w", err)
+		}
+	}
+	again := exec.CommandContext(ctx, self, os.Args[1:]...)
+	again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
+	again.Cancel = func() error { return again.Process.Signal(syscall.SIGTERM) }
+	if err := netns.Start(again, sc.Network.Buckets); err != nil {
+		return err
+	}
+	var status *exec.ExitError
+	if err := again.Wait(); errors.As(err, &status) && status.Exited() {
+		os.Exit(status.ExitCode()) // it has said why
+	} else if err != nil {
+		return fmt.Errorf("the run in a network of its own: %w", err)
+	}
+	return nil
 }
 
 // summarize prints what a run came to.

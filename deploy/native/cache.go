@@ -105,6 +105,15 @@ func cassandraJars(ctx context.Context) (string, error) {
 	})
 }
 
+// Fetch fetches what a cluster needs and isn't there yet, Cassandra and the S3 server, so that Up needs no network.
+func Fetch(ctx context.Context, s3 S3) error {
+	if _, err := cassandraJars(ctx); err != nil {
+		return err
+	}
+	_, err := s3.fetch(ctx)
+	return err
+}
+
 // Tool finds a program of the system, also where an ordinary user's PATH doesn't look.
 func Tool(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {

@@ -295,9 +295,16 @@ func setting(r *result.Run) table {
 }
 
 func machines(r *result.Run) table {
-	t := table{Title: "Machines", Head: []cell{word("machine"), word("CPU"), {"cores", "n"}, {"memory", "n"}, word("kernel")}}
+	t := table{Title: "Machines", Head: []cell{word("machine"), word("CPU"), {"cores", "n"}, {"memory", "n"}, word("kernel"), word("network"), {"TCP buckets", "n"}}}
 	for _, m := range r.Machines {
-		t.Rows = append(t.Rows, []cell{word(m.Name), word(m.CPU), number(strconv.Itoa(m.Cores)), number(notation.Bytes(float64(m.MemoryBytes))), word(m.Kernel)})
+		network, buckets := "the machine's", "–"
+		if m.OwnNetwork {
+			network = "a namespace of its own"
+		}
+		if m.TCPBuckets > 0 {
+			buckets = notation.Whole(float64(m.TCPBuckets))
+		}
+		t.Rows = append(t.Rows, []cell{word(m.Name), word(m.CPU), number(strconv.Itoa(m.Cores)), number(notation.Bytes(float64(m.MemoryBytes))), word(m.Kernel), word(network), number(buckets)})
 	}
 	return t
 }

@@ -55,6 +55,10 @@ type Machine struct {
 	Cores       int    `json:"cores"`
 	MemoryBytes int64  `json:"memoryBytes"`
 	Kernel      string `json:"kernel"`
+	// TCPBuckets is how many the kernel's table of TCP connections has; 0: not known. OwnNetwork is whether the run had a
+	// network namespace of its own, for which it is.
+	TCPBuckets int  `json:"tcpBuckets,omitempty"`
+	OwnNetwork bool `json:"ownNetwork,omitempty"`
 }
 
 // Worker is one process of clients.

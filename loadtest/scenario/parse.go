@@ -187,6 +187,10 @@ func (s *Scenario) checkServer(c *checker) {
 	c.want(v.HeapMB >= 256, "server.cassandraHeapMB", "is %d, want at least 256", v.HeapMB)
 	c.want(v.GOGC >= 5, "server.gogc", "is %d, want at least 5", v.GOGC)
 	c.want(v.Procs >= 0 && (v.Procs == 0 || v.Engine == Cluster), "server.procs", "is %d: at least 0, and only of a cluster of the harness's own", v.Procs)
+	n := &s.Network
+	c.want(!n.Own || v.Engine != Targets, "network.own", "needs gateways that the harness starts")
+	c.want(n.Buckets == 0 || n.Own, "network.buckets", "goes with network.own")
+	c.want(n.Buckets >= 0 && n.Buckets <= 1<<24, "network.buckets", "is %d, want at most 16,777,216", n.Buckets)
 	w := &s.Workers
 	c.want(w.Procs >= 0, "workers.procs", "is %d, want at least 0", w.Procs)
 	c.want(w.Each >= 1 && w.Each <= 1_000_000, "workers.each", "is %d, want 1 to 1,000,000", w.Each)
@@ -195,6 +199,7 @@ func (s *Scenario) checkServer(c *checker) {
 	for _, m := range w.Machines {
 		ok := m == "local" || strings.HasPrefix(m, "ssh:") && len(m) > 4 || strings.HasPrefix(m, "tcp:") && len(m) > 4
 		c.want(ok, "workers.machines", "has %q, want local, ssh:HOST or tcp:HOST:PORT", m)
+		c.want(!n.Own || m == "local", "workers.machines", "has %q, which network.own can't reach", m)
 	}
 	for _, src := range w.Sources {
 		p, err := netip.ParsePrefix(src)

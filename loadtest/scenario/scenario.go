@@ -9,6 +9,7 @@ type Scenario struct {
 	Seed  uint64 `yaml:"seed"`  // of population, behaviour and jitter; default 1
 
 	Server   Server        `yaml:"server"`
+	Network  Network       `yaml:"network"`
 	Workers  Workers       `yaml:"workers"`
 	Users    Users         `yaml:"users"`
 	Groups   Groups        `yaml:"groups"`
@@ -55,6 +56,17 @@ type Server struct {
 	// cores share a machine, 1: each is woken for little, and would wake a second thread that finds nothing.
 	Procs int      `yaml:"procs"`
 	Flags []string `yaml:"flags"` // further flags of `murre serve`
+}
+
+// Network says in what network of this machine a run happens.
+type Network struct {
+	// Own is whether the run has a network namespace of its own, in which nothing else lives: a monitor that reads
+	// /proc/net/tcp every few seconds reads two entries a connection there, half a core at a million. Needs root, and
+	// everything of the run on this machine. The machine's settings under net are taken over.
+	Own bool `yaml:"own"`
+	// Buckets is how many the namespace's table of TCP connections has, rounded up to a power of two; default 0: it shares the
+	// machine's, which goes with memory (262,144 on 24 GiB) and is looked through for every packet. At most 16,777,216.
+	Buckets int `yaml:"buckets"`
 }
 
 // Workers says where the clients' processes run.

@@ -2,10 +2,13 @@ package worker
 
 import (
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/murre-chat/murre/loadtest/netns"
 	"github.com/murre-chat/murre/loadtest/procfs"
 	"github.com/murre-chat/murre/loadtest/result"
 )
@@ -21,7 +24,9 @@ func used() time.Duration {
 
 // machine describes the computer that this runs on, as far as /proc does.
 func machine() result.Machine {
+	buckets, _ := strconv.Atoi(strings.TrimSpace(procfs.Read("/proc/sys/net/ipv4/tcp_ehash_entries"))) // before Linux 6.1: 0
 	return result.Machine{
+		TCPBuckets: max(buckets, -buckets), OwnNetwork: netns.Inside(),
 		CPU: procfs.CPUModel(), Cores: runtime.NumCPU(), Kernel: procfs.Kernel(),
 		MemoryBytes: procfs.Size(procfs.Read("/proc/meminfo"), "MemTotal"),
 	}
